@@ -1,0 +1,134 @@
+"""Books: the part of the ledger that one batch needs, in memory, and the rows the batch will add to it.
+
+The store loads it, `rules.decide` works on it, the store writes its changes. It has no I/O and no clock.
+"""
+
+from dataclasses import dataclass, field
+
+from ledger.account import Account
+from ledger.fingerprint import Fingerprint
+from ledger.operation import Operation, Outcome, OutcomeKind, Posting
+from ledger.transfer import Status, TransferState
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One row of `operations`: what was asked under a key and how it ended."""
+
+    key: str
+    fingerprint: Fingerprint
+    kind: OutcomeKind
+    code: str | None = None
+    detail: str | None = None
+    transfer_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedPosting:
+    """One row of `postings`: a posting with both balances right after it."""
+
+    operation_key: str
+    position: int
+    posting: Posting
+    debit_balance_after: int
+    credit_balance_after: int
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One row of `transfer_events`: a change of a transfer's status, and the operation that brought it."""
+
+    transfer_id: str
+    sequence: int
+    before: Status | None
+    after: Status
+    operation_key: str
+    reason: str | None = None
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """One row of `notifications`: what the outside is to be told, and by whom it was caused."""
+
+    key: str
+    state: TransferState
+
+
+@dataclass(slots=True)
+class Changes:
+    """What a batch writes, in the order in which it happened."""
+
+    operations: list[Recorded] = field(default_factory=list)
+    postings: list[RecordedPosting] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    notifications: list[Notification] = field(default_factory=list)
+    delivered: list[str] = field(default_factory=list)
+    opened: dict[str, Account] = field(default_factory=dict)
+    changed: dict[str, Account] = field(default_factory=dict)
+    begun: dict[str, TransferState] = field(default_factory=dict)
+    moved: dict[str, TransferState] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Books:
+    """The accounts, keys and transfers that a batch names, as they are and as the batch leaves them."""
+
+    accounts: dict[str, Account] = field(default_factory=dict)
+    operations: dict[str, Recorded] = field(default_factory=dict)
+    transfers: dict[str, TransferState] = field(default_factory=dict)
+    changes: Changes = field(default_factory=Changes)
+
+    def state_of(self, operation: Operation) -> TransferState | None:
+        """The state of the transfer an operation belongs to, if the books have heard of it."""
+        return self.transfers.get(operation.step.transfer.id) if operation.step else None
+
+    def record(self, operation: Operation, outcome: Outcome) -> None:
+        """Pin an outcome under the operation's key."""
+        self._record(operation.key, operation, outcome.kind, outcome.code, outcome.detail)
+
+    def fence(self, key: str, by: Operation) -> None:
+        """Declare that the operation with this key will never apply."""
+        self._record(key, by, OutcomeKind.FENCED, by.key, f"fenced by {by.key}")
+
+    def _record(
+        self, key: str, operation: Operation, kind: OutcomeKind, code: str | None, detail: str | None
+    ) -> None:
+        transfer_id = operation.step.transfer.id if operation.step else None
+        recorded = Recorded(key, Fingerprint.of(operation.content), kind, code, detail, transfer_id)
+        self.operations[key] = recorded
+        self.changes.operations.append(recorded)
+
+    def open(self, account: Account) -> None:
+        """Add an account."""
+        self.accounts[account.id] = self.changes.opened[account.id] = account
+
+    def touch(self, account: Account) -> None:
+        """Note that an account's row has changed: its version grows."""
+        account.version += 1
+        if account.id not in self.changes.opened:
+            self.changes.changed[account.id] = account
+
+    def post(self, key: str, position: int, posting: Posting) -> None:
+        """Write one posting and both balances after it."""
+        debited, credited = self.accounts[posting.debit_account_id], self.accounts[posting.credit_account_id]
+        debited.debits_posted += posting.amount_minor
+        credited.credits_posted += posting.amount_minor
+        self.touch(debited)
+        self.touch(credited)
+        self.changes.postings.append(RecordedPosting(key, position, posting, debited.balance, credited.balance))
+
+    def begin(self, state: TransferState, operation_key: str) -> None:
+        """Add a transfer, with the first event of its life."""
+        self.transfers[state.transfer.id] = self.changes.begun[state.transfer.id] = state
+        self.changes.events.append(Event(state.transfer.id, state.version, None, state.status, operation_key))
+
+    def move(self, state: TransferState, before: Status, operation_key: str) -> None:
+        """Change a transfer's status: the event, the new state, and the notification of an ending."""
+        transfer_id = state.transfer.id
+        self.transfers[transfer_id] = state
+        into = self.changes.begun if transfer_id in self.changes.begun else self.changes.moved
+        into[transfer_id] = state
+        self.changes.events.append(
+            Event(transfer_id, state.version, before, state.status, operation_key, state.reason, state.detail)
+        )

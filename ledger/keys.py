@@ -1,0 +1,60 @@
+"""Keys: the only place where ids are checked and operation keys are made.
+
+A key names one intent, the same on every attempt. It is a pure function of business facts:
+`<transfer id>/<operation>`. `/` cannot occur in an id, so no two keys collide. Nothing here knows a run
+id, an attempt number, a clock or a random number: all of those change when Temporal retries or resets.
+"""
+
+import re
+from enum import StrEnum
+
+from ledger.errors import MalformedRequest
+
+_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
+_TRANSIT = "transit:"
+_CASH = "cash:"
+
+
+class Leg(StrEnum):
+    """The last part of an operation key."""
+
+    DEBIT = "debit"
+    CREDIT = "credit"
+    REFUND = "refund"
+    CANCEL = "cancel"
+    DEPOSIT = "deposit"
+
+
+def check_id(value: object, what: str) -> str:
+    """The id itself, if it has 1 to 128 of `A-Z a-z 0-9 . _ : -`; else MalformedRequest naming `what`."""
+    if not isinstance(value, str) or not _ID.fullmatch(value):
+        raise MalformedRequest(f"{what} {value!r} must be 1 to 128 characters of A-Z a-z 0-9 . _ : -")
+    return value
+
+
+def check_account_id(value: object, what: str = "account id") -> str:
+    """An id that callers may use for an account: `transit:` and `cash:` belong to the ledger itself."""
+    account_id = check_id(value, what)
+    if account_id.startswith((_TRANSIT, _CASH)):
+        raise MalformedRequest(f"{what} {account_id!r} is one of the ledger's own; pick another name")
+    return account_id
+
+
+def operation_key(owner_id: str, leg: Leg) -> str:
+    """The key of one leg: `T1/debit`. `owner_id` is a transfer id, or a deposit id."""
+    return f"{owner_id}/{leg}"
+
+
+def notification_key(transfer_id: str, event: str) -> str:
+    """The key of one notification: `T1/notify/settled`."""
+    return f"{transfer_id}/notify/{event}"
+
+
+def transit_account(currency: str) -> str:
+    """Where a currency's money is between debit and credit."""
+    return f"{_TRANSIT}{currency}"
+
+
+def cash_account(currency: str) -> str:
+    """The currency's cash at the bank: the asset that deposits are debited to."""
+    return f"{_CASH}{currency}"

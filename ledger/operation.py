@@ -1,0 +1,159 @@
+"""What the ledger is asked, and what it answers: frozen values without any I/O.
+
+An Operation is asked under one key and remembered for ever. A Setting has no key: it says "set", not "add",
+so that doing it again changes nothing. Both go through `Ledger.apply` and both get an Outcome.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from ledger.account import AccountStatus, Guard
+from ledger.errors import MalformedRequest
+from ledger.fingerprint import Content
+from ledger.keys import check_account_id
+from ledger.money import check_amount, decimals
+from ledger.transfer import Status, Transfer, TransferState
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """One account debited, one credited, one positive amount: a posting that exists balances by construction."""
+
+    debit_account_id: str
+    credit_account_id: str
+    amount_minor: int
+    currency: str
+
+    def __post_init__(self) -> None:
+        check_amount(self.amount_minor)
+        if self.debit_account_id == self.credit_account_id:
+            raise MalformedRequest(f"a posting needs two accounts, not {self.debit_account_id!r} twice")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The change of a transfer's state that comes with an operation.
+
+    `when` are the statuses it starts from, `then` the status once applied, `otherwise` the status once rejected
+    (None: the transfer stays where it is). `begins` operations may be the first that the books hear of a transfer.
+    """
+
+    transfer: Transfer
+    when: frozenset[Status]
+    then: Status
+    otherwise: Status | None = None
+    begins: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One intent under one key.
+
+    `fences` names a key that will never apply once this one does; if that key has already applied, this
+    operation is rejected instead. `must_be_open` names the accounts whose status decides, with their currency. `must_arrive` operations
+    are never rejected for an account's sake: money that was taken must find its way back, so what stands in its
+    way is an accident for a person to mend, not an answer.
+    """
+
+    key: str
+    content: Content
+    postings: tuple[Posting, ...] = ()
+    must_be_open: Mapping[str, str] = field(default_factory=dict)
+    step: Step | None = None
+    fences: str | None = None
+    reason: str | None = None
+    detail: str | None = None
+    expected_version: tuple[str, int] | None = None
+    must_arrive: bool = False
+
+    def posted_accounts(self) -> Iterator[tuple[str, str]]:
+        """Every account that is posted to, with the currency it must have."""
+        for posting in self.postings:
+            yield posting.debit_account_id, posting.currency
+            yield posting.credit_account_id, posting.currency
+
+    def account_ids(self) -> set[str]:
+        """Every account whose row this operation reads or writes."""
+        return {account_id for account_id, _ in self.posted_accounts()}.union(self.must_be_open)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAccount:
+    """Set: this account exists with these settings. Also opens the currency's transit and cash accounts."""
+
+    account_id: str
+    currency: str
+    guard: Guard = Guard.DEBITS_MUST_NOT_EXCEED_CREDITS
+
+    def __post_init__(self) -> None:
+        check_account_id(self.account_id)
+        decimals(self.currency)
+
+
+@dataclass(frozen=True, slots=True)
+class SetAccountStatus:
+    """Set: this account has this status. With `expected_version`, only if the account is still at that version."""
+
+    account_id: str
+    status: AccountStatus
+    expected_version: int | None = None
+
+    def __post_init__(self) -> None:
+        check_account_id(self.account_id)
+
+
+@dataclass(frozen=True, slots=True)
+class MarkDelivered:
+    """Set: this notification has reached its receiver."""
+
+    notification_key: str
+
+
+Setting = OpenAccount | SetAccountStatus | MarkDelivered
+Request = Operation | Setting
+
+
+class OutcomeKind(StrEnum):
+    """The four ways an operation can end. There is no fifth: a timeout is an exception, not an outcome."""
+
+    APPLIED = "applied"
+    REJECTED = "rejected"
+    FENCED = "fenced"
+    KEY_REUSED = "key_reused"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The answer to one request.
+
+    `code` says why (a rejection's code; for `fenced` the key that put the fence; for `key_reused` nothing),
+    `detail` is one sentence for people, `replayed` means that the answer was recorded earlier and nothing
+    moved now, `state` is the transfer's state at the time of the answer.
+    """
+
+    kind: OutcomeKind
+    code: str | None = None
+    detail: str | None = None
+    replayed: bool = False
+    state: TransferState | None = None
+
+    @property
+    def applied(self) -> bool:
+        """The postings (or the setting) are in the books, now or since an earlier attempt."""
+        return self.kind is OutcomeKind.APPLIED
+
+    @property
+    def rejected(self) -> bool:
+        """A business answer, pinned under the key."""
+        return self.kind is OutcomeKind.REJECTED
+
+    @property
+    def fenced(self) -> bool:
+        """Another operation has declared that this one will never apply."""
+        return self.kind is OutcomeKind.FENCED
+
+    @property
+    def key_reused(self) -> bool:
+        """The key belongs to other content; nothing changed."""
+        return self.kind is OutcomeKind.KEY_REUSED

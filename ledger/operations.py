@@ -1,0 +1,93 @@
+"""The catalogue of operations: every way money can be moved, each as data for the rules to decide.
+
+    deposit    cash -> account
+    debit      source -> transit          accepted -> debited, or rejected
+    credit     transit -> destination     debited -> settled
+    refund     transit -> source          debited -> refunded, and fences the credit
+    cancel     nothing moves              accepted -> cancelled, and fences the debit
+
+A new kind of movement is a new function here; `rules.py` does not change.
+"""
+
+from ledger.keys import Leg, cash_account, check_account_id, check_id, operation_key, transit_account
+from ledger.money import check_amount, decimals
+from ledger.operation import Operation, Posting, Step
+from ledger.transfer import NOT_DEBITED, Status, Transfer
+
+
+def deposit(deposit_id: str, account_id: str, amount_minor: int, currency: str) -> Operation:
+    """Money comes in from outside: the cash account is debited, the customer's account credited."""
+    check_id(deposit_id, "deposit id")
+    check_account_id(account_id)
+    check_amount(amount_minor)
+    decimals(currency)
+    return Operation(
+        key=operation_key(deposit_id, Leg.DEPOSIT),
+        content={"account": account_id, "amount_minor": amount_minor, "currency": currency},
+        postings=(Posting(cash_account(currency), account_id, amount_minor, currency),),
+        must_be_open={account_id: currency},
+    )
+
+
+def debit(transfer: Transfer, expected_version: int | None = None) -> Operation:
+    """Take the money from the source into transit.
+
+    The destination is looked at too, so that the ordinary mistake (an unknown, closed or foreign-currency
+    destination) is a rejection without any movement. `expected_version` is the source account's.
+    """
+    return Operation(
+        key=operation_key(transfer.id, Leg.DEBIT),
+        content=transfer.content(),
+        postings=(_posting(transfer, transfer.source, transit_account(transfer.currency)),),
+        must_be_open={transfer.source: transfer.currency, transfer.destination: transfer.currency},
+        step=Step(transfer, when=NOT_DEBITED, then=Status.DEBITED, otherwise=Status.REJECTED, begins=True),
+        expected_version=None if expected_version is None else (transfer.source, expected_version),
+    )
+
+
+def credit(transfer: Transfer) -> Operation:
+    """Give the money in transit to the destination. Rejected, it leaves the transfer debited: refund it."""
+    return Operation(
+        key=operation_key(transfer.id, Leg.CREDIT),
+        content=transfer.content(),
+        postings=(_posting(transfer, transit_account(transfer.currency), transfer.destination),),
+        must_be_open={transfer.destination: transfer.currency},
+        step=Step(transfer, when=_DEBITED, then=Status.SETTLED),
+    )
+
+
+def refund(transfer: Transfer, reason: str, detail: str | None = None) -> Operation:
+    """Give the money in transit back to the source, and fence the credit, in one transaction.
+
+    If the credit is already in the books the answer is `already_credited` and nothing moves. The source's
+    status is not asked: a refund to an account that was frozen or closed meanwhile still arrives.
+    """
+    return Operation(
+        key=operation_key(transfer.id, Leg.REFUND),
+        content=transfer.content(),
+        postings=(_posting(transfer, transit_account(transfer.currency), transfer.source),),
+        step=Step(transfer, when=_DEBITED, then=Status.REFUNDED),
+        fences=operation_key(transfer.id, Leg.CREDIT),
+        reason=reason,
+        detail=detail,
+        must_arrive=True,
+    )
+
+
+def cancel(transfer: Transfer, reason: str, detail: str | None = None) -> Operation:
+    """End a transfer that was not debited yet, by a fence under the debit's key. Nothing moves."""
+    return Operation(
+        key=operation_key(transfer.id, Leg.CANCEL),
+        content=transfer.content(),
+        step=Step(transfer, when=NOT_DEBITED, then=Status.CANCELLED, begins=True),
+        fences=operation_key(transfer.id, Leg.DEBIT),
+        reason=reason,
+        detail=detail,
+    )
+
+
+_DEBITED = frozenset({Status.DEBITED})
+
+
+def _posting(transfer: Transfer, debit_account_id: str, credit_account_id: str) -> Posting:
+    return Posting(debit_account_id, credit_account_id, transfer.amount_minor, transfer.currency)

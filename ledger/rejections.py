@@ -1,0 +1,38 @@
+"""Every business answer that is not "applied", in one picture. Asking again does not change any of them.
+
+    Rejection
+    ├── the accounts        account_not_found  account_frozen  account_closed  currency_mismatch
+    ├── the money           insufficient_funds  total_overflow
+    ├── an expectation      version_conflict
+    ├── a leg came first    already_credited  already_debited  already_rejected
+    └── a setting           account_differs          (said, not recorded: settings have no key)
+
+A rejected operation is pinned under its key. Whatever is not on this page is an accident (`errors.py`).
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Code(StrEnum):
+    """Why the books said no. The values are part of the public contract: they are stored and shown."""
+
+    ACCOUNT_NOT_FOUND = "account_not_found"
+    ACCOUNT_FROZEN = "account_frozen"
+    ACCOUNT_CLOSED = "account_closed"
+    CURRENCY_MISMATCH = "currency_mismatch"
+    INSUFFICIENT_FUNDS = "insufficient_funds"
+    TOTAL_OVERFLOW = "total_overflow"
+    VERSION_CONFLICT = "version_conflict"
+    ALREADY_CREDITED = "already_credited"
+    ALREADY_DEBITED = "already_debited"
+    ALREADY_REJECTED = "already_rejected"
+    ACCOUNT_DIFFERS = "account_differs"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A business answer: a code for programs, and one sentence for people."""
+
+    code: Code
+    detail: str
