@@ -1,0 +1,155 @@
+"""Ledger: the public surface of the books. `apply` is the only thing in the project that writes to them.
+
+    apply(request) ──> queue ──> one batch at a time: load, decide, write, commit ──> each caller's outcome
+
+Group commit: while one commit is in flight, new requests wait together, and the next commit takes all of them.
+There is no timer: a lone request is a batch of one and waits for nobody. The commit runs in the batcher's own
+task, so that cancelling a caller never cancels a commit: what it was asked is then either done or not, and the
+same key asked again tells which.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from ledger import failpoints, store
+from ledger.database import check_safety, open_database, parse_url, sqlite_path, writing
+from ledger.errors import LedgerError, OutcomeUnknown, OutOfOrder
+from ledger.lockfile import hold_lock
+from ledger.migrations import migrate
+from ledger.operation import Operation, Outcome, Request
+from ledger.reader import Reader
+from ledger.rules import decide
+
+BATCH_LIMIT = 500
+"""The most requests that one commit takes."""
+
+_KEY_RACES = 5
+
+Answer = Outcome | LedgerError
+_Waiting = tuple[Request, "asyncio.Future[Outcome]"]
+
+
+class Ledger(Reader):
+    """The books, open for writing. Make one per process with `Ledger.open`."""
+
+    def __init__(self, engine: AsyncEngine, batch_limit: int = BATCH_LIMIT) -> None:
+        super().__init__(engine)
+        self._batch_limit = batch_limit
+        self._waiting: deque[_Waiting] = deque()
+        self._committing: asyncio.Task[None] | None = None
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, url: str, batch_limit: int = BATCH_LIMIT) -> AsyncIterator["Ledger"]:
+        """Migrate, check the safety settings, and open the books; on SQLite, as the only writing process.
+
+        Raises MalformedRequest for a URL of another database, LedgerInUse when another process writes this
+        SQLite file, UnsafeDatabase when a setting would lose acknowledged money.
+        """
+        parsed = parse_url(url)
+        with hold_lock(sqlite_path(parsed)):
+            engine = open_database(parsed)
+            try:
+                await check_safety(engine)
+                await migrate(engine)
+                ledger = cls(engine, batch_limit)
+                yield ledger
+                await ledger._drained()
+            finally:
+                await engine.dispose()
+
+    async def apply(self, request: Request) -> Outcome:
+        """Do one thing, once. Idempotent: the same key and content give the same outcome for ever.
+
+        Raises OutcomeUnknown when there was no answer (ask again), OutOfOrder when the books and the caller
+        disagree about the past. May be cancelled at any point without harm, and without telling what happened.
+        """
+        return await asyncio.shield(self._enqueue(request))
+
+    async def apply_all(self, requests: Sequence[Request]) -> list[Outcome]:
+        """Do many things, each on its own: one's rejection leaves the others alone. One outcome each, in order.
+
+        Not one entry: a crash may leave a prefix of them done. Raises the first accident, after all have ended.
+        """
+        answers = await asyncio.gather(*(self.apply(request) for request in requests), return_exceptions=True)
+        outcomes = [answer for answer in answers if isinstance(answer, Outcome)]
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
+        return outcomes
+
+    def _enqueue(self, request: Request) -> "asyncio.Future[Outcome]":
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        future.add_done_callback(_retrieved)
+        self._waiting.append((request, future))
+        if self._committing is None or self._committing.done():
+            self._committing = asyncio.create_task(self._commit_all(), name="ledger group commit")
+        return future
+
+    async def _drained(self) -> None:
+        while self._committing is not None and not self._committing.done():
+            await asyncio.wait([self._committing])
+
+    async def _commit_all(self) -> None:
+        while self._waiting:
+            size = min(len(self._waiting), self._batch_limit)
+            batch = [self._waiting.popleft() for _ in range(size)]
+            answers = await self._answers([request for request, _ in batch])
+            for (_, future), answer in zip(batch, answers, strict=True):
+                if isinstance(answer, Outcome):
+                    future.set_result(answer)
+                else:
+                    future.set_exception(answer)
+
+    async def _answers(self, requests: Sequence[Request]) -> Sequence[Answer]:
+        """One answer per request. What fails as a batch for its content's sake is asked one by one."""
+        try:
+            return await self._transaction(requests)
+        except IntegrityError as error:
+            return await self._one_by_one(requests, error)
+        except (SQLAlchemyError, OSError, failpoints.FailpointError) as error:
+            return [_unknown(error) for _ in requests]
+        except Exception as error:  # a bug of ours in one request: its neighbours must not pay for it
+            return await self._one_by_one(requests, error)
+
+    async def _one_by_one(self, requests: Sequence[Request], error: Exception) -> Sequence[Answer]:
+        if len(requests) == 1:
+            return [_unknown(error)]
+        return [answer for request in requests for answer in await self._answers([request])]
+
+    async def _transaction(self, requests: Sequence[Request]) -> Sequence[Outcome | OutOfOrder]:
+        """Load, decide, write, commit; again from the start when another worker took one of the keys meanwhile."""
+        keys = [request.key for request in requests if isinstance(request, Operation)]
+        for race in range(1, _KEY_RACES + 1):
+            await failpoints.passing("ledger.before_transaction", keys)
+            try:
+                async with writing(self.engine) as connection:
+                    books = await store.load(connection, requests)
+                    answers = decide(requests, books)
+                    await store.write(connection, books.changes)
+                    await failpoints.passing("ledger.before_commit", keys)
+            except IntegrityError:
+                if race == _KEY_RACES:
+                    raise
+                continue
+            await failpoints.passing("ledger.after_commit", keys)
+            return answers
+        raise AssertionError("unreachable")
+
+
+def _unknown(error: BaseException) -> OutcomeUnknown:
+    said = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    unknown = OutcomeUnknown(f"the ledger did not answer: {type(said).__name__}: {said}")
+    unknown.__cause__ = error
+    return unknown
+
+
+def _retrieved(future: "asyncio.Future[Outcome]") -> None:
+    """Look at the exception of a future whose caller was cancelled, so that nobody complains about it."""
+    if not future.cancelled():
+        future.exception()

@@ -1,0 +1,137 @@
+"""One database for the books: SQLite in a file, or PostgreSQL. Everything in which they differ is here.
+
+SQLite needs two hooks, without which it silently loses updates (measured: five concurrent debits of 10 on a
+balance of 100 left 90): the driver must not open transactions by itself, and a transaction that writes must
+begin as `BEGIN IMMEDIATE`. PostgreSQL needs bounds, so that a frozen worker cannot hold a hot row for ever.
+"""
+
+import json
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from sqlalchemy import URL, ColumnElement, Connection, Text, any_, event, func, literal, make_url, select, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from ledger.errors import MalformedRequest, UnsafeDatabase
+
+_SQLITE_PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=FULL",  # an acknowledged commit survives a power cut; NORMAL acknowledges without syncing
+    "foreign_keys=ON",
+    "busy_timeout=10000",
+    "cache_size=-65536",  # KiB; the default of 2 MiB does not hold the index pages of a large ledger
+    "temp_store=MEMORY",
+)
+_SQLITE_SAFE = {"journal_mode": ("wal",), "synchronous": ("2", "3"), "foreign_keys": ("1",)}
+_BEGIN = "ledger_begin"
+_POSTGRESQL_SETTINGS = {
+    "application_name": "durable-transfers",
+    "lock_timeout": "10s",
+    "idle_in_transaction_session_timeout": "15s",
+    "statement_timeout": "60s",
+}
+_POSTGRESQL_SAFE = {
+    "fsync": ("on",),
+    "full_page_writes": ("on",),
+    "synchronous_commit": ("on", "local", "remote_write", "remote_apply"),
+}
+
+
+def parse_url(url: str) -> URL:
+    """A database URL with the driver this project uses. Raises MalformedRequest for any other database."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise MalformedRequest(f"LEDGER_DATABASE_URL is not a database URL: {error}") from error
+    match parsed.get_backend_name():
+        case "sqlite" if parsed.database and parsed.database != ":memory:":
+            return parsed.set(drivername="sqlite+aiosqlite")
+        case "postgresql" | "postgres":
+            return parsed.set(drivername="postgresql+asyncpg")
+    raise MalformedRequest(
+        f"LEDGER_DATABASE_URL must name a SQLite file or a PostgreSQL database, not {parsed.drivername}://"
+    )
+
+
+def sqlite_path(url: URL) -> Path | None:
+    """The file of a SQLite database; None for PostgreSQL."""
+    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+
+
+def open_database(url: URL, *, read_only: bool = False) -> AsyncEngine:
+    """An engine on the books. Read-only engines cannot write, by the database's own enforcement."""
+    path = sqlite_path(url)
+    if path is None:
+        settings = _POSTGRESQL_SETTINGS | ({"default_transaction_read_only": "on"} if read_only else {})
+        return create_async_engine(url, pool_size=4, max_overflow=8, connect_args={"server_settings": settings})
+    mode = "ro" if read_only else "rwc"
+    target = url.set(database=path.absolute().as_uri(), query={"mode": mode, "uri": "true"})
+    engine = create_async_engine(target, pool_size=4, max_overflow=8)
+    event.listen(engine.sync_engine, "connect", _configure_sqlite_reader if read_only else _configure_sqlite)
+    event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    return engine
+
+
+@asynccontextmanager
+async def writing(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """One transaction that writes: committed whole at the end of the block, or not at all."""
+    async with engine.connect() as connection:
+        await connection.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
+        async with connection.begin():
+            yield connection
+
+
+@asynccontextmanager
+async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """One transaction that sees the books at one instant, and changes nothing."""
+    async with engine.connect() as connection:
+        if engine.dialect.name == "postgresql":
+            await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        async with connection.begin():
+            yield connection
+
+
+async def check_safety(engine: AsyncEngine) -> None:
+    """Raise UnsafeDatabase if a setting would let a power cut take back an acknowledged commit."""
+    asked, must_be = ("PRAGMA {}", _SQLITE_SAFE) if engine.dialect.name == "sqlite" else ("SHOW {}", _POSTGRESQL_SAFE)
+    async with engine.connect() as connection:
+        for name, safe in must_be.items():
+            value = str((await connection.execute(text(asked.format(name)))).scalar())
+            if value not in safe:
+                raise UnsafeDatabase(
+                    f"the ledger's database has {name} = {value}, which can lose money that was acknowledged; "
+                    f"set it to {safe[0]}"
+                )
+
+
+def among(engine_name: str, column: ColumnElement[str], values: Iterable[str]) -> ColumnElement[bool]:
+    """`column IN (values)` with one parameter for any number of values: the statement is compiled once."""
+    if engine_name == "postgresql":
+        return column == any_(literal(list(values), ARRAY(Text)))
+    each = func.json_each(json.dumps(list(values))).table_valued("value")
+    return column.in_(select(each.c.value))
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN, "BEGIN"))
+
+
+def _configure_sqlite(connection: DBAPIConnection, _record: object) -> None:
+    connection.isolation_level = None  # the driver opens no transactions: `_begin_sqlite` does
+    _pragmas(connection, _SQLITE_PRAGMAS)
+
+
+def _configure_sqlite_reader(connection: DBAPIConnection, _record: object) -> None:
+    connection.isolation_level = None
+    _pragmas(connection, ("query_only=ON", "busy_timeout=10000", "cache_size=-65536"))
+
+
+def _pragmas(connection: DBAPIConnection, pragmas: Iterable[str]) -> None:
+    cursor = connection.cursor()
+    for pragma in pragmas:
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()

@@ -1,0 +1,113 @@
+"""Failpoints: named places where a test may make the process die, fail or stall. No-ops unless armed.
+
+They are armed by one environment variable, a list separated by `;`:
+
+    DURABLE_TRANSFERS_FAILPOINTS="ledger.after_commit[T1/credit]=kill@1; activity.before_completion=stall:5@2"
+
+that is `site[key]=fate@nth`: at the nth passage of the site (by that key; any key without one), and only
+then, the process is killed with SIGKILL, or FailpointError is raised, or the task sleeps for so many seconds.
+`nth` is 1 if left out; `*` means every passage. With DURABLE_TRANSFERS_FAILPOINTS_LOG set to a file, what
+fires is written there and synced first, so that a fault which was planned but never happened can be told.
+"""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+ENVIRONMENT = "DURABLE_TRANSFERS_FAILPOINTS"
+LOG = "DURABLE_TRANSFERS_FAILPOINTS_LOG"
+
+SITES = frozenset(
+    {
+        "ledger.before_transaction",
+        "ledger.before_commit",
+        "ledger.after_commit",
+        "activity.before_work",
+        "activity.before_completion",
+        "notify.before_delivery",
+        "notify.after_delivery",
+        "starter.before_start",
+        "starter.after_start",
+    }
+)
+"""Every site there is. Arming any other name is an error: a fault that cannot fire proves nothing."""
+
+_PLAN = re.compile(
+    r"(?P<site>[a-z._]+)(\[(?P<key>[^\]]+)\])?=(?P<fate>kill|raise|stall)(:(?P<seconds>[0-9.]+))?(@(?P<nth>[0-9]+|\*))?"
+)
+
+
+class FailpointError(Exception):
+    """Raised by a failpoint: stands for any accident at that place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One armed failpoint."""
+
+    site: str
+    fate: str
+    key: str | None = None
+    nth: int | None = 1
+    seconds: float = 0.0
+
+
+def parse(text: str) -> list[Plan]:
+    """The plans of an environment variable's value. Raises ValueError, naming what it cannot read."""
+    plans = []
+    for part in filter(None, (part.strip() for part in text.split(";"))):
+        match = _PLAN.fullmatch(part)
+        if match is None or match["site"] not in SITES:
+            raise ValueError(f"{ENVIRONMENT}: cannot read {part!r}; sites are {', '.join(sorted(SITES))}")
+        nth = None if match["nth"] == "*" else int(match["nth"] or 1)
+        plans.append(Plan(match["site"], match["fate"], match["key"], nth, float(match["seconds"] or 0)))
+    return plans
+
+
+_plans = parse(os.environ.get(ENVIRONMENT, ""))
+_passages: Counter[Plan] = Counter()
+
+
+def arm(text: str) -> None:
+    """Replace the armed failpoints of this process, counting passages from zero. For tests in one process."""
+    _plans[:] = parse(text)
+    _passages.clear()
+
+
+async def passing(site: str, keys: Iterable[str] = ()) -> None:
+    """The process passes a site on behalf of these keys. Does nothing unless a plan names it."""
+    if not _plans:
+        return
+    passed_by = set(keys)
+    for plan in _plans:
+        if plan.site != site or (plan.key is not None and plan.key not in passed_by):
+            continue
+        _passages[plan] += 1
+        if plan.nth is None or _passages[plan] == plan.nth:
+            await _fire(plan)
+
+
+async def _fire(plan: Plan) -> None:
+    _log(plan)
+    match plan.fate:
+        case "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "raise":
+            raise FailpointError(f"failpoint {plan.site}")
+        case "stall":
+            await asyncio.sleep(plan.seconds)
+
+
+def _log(plan: Plan) -> None:
+    if path := os.environ.get(LOG):
+        line = {"site": plan.site, "key": plan.key, "fate": plan.fate, "pid": os.getpid(), "at": time.time()}
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
