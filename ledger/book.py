@@ -69,7 +69,7 @@ class Ledger(Reader):
         Raises OutcomeUnknown when there was no answer (ask again), OutOfOrder when the books and the caller
         disagree about the past. May be cancelled at any point without harm, and without telling what happened.
         """
-        return await asyncio.shield(self._enqueue(request))
+        return await self._enqueue(request)
 
     async def apply_all(self, requests: Sequence[Request]) -> list[Outcome]:
         """Do many things, each on its own: one's rejection leaves the others alone. One outcome each, in order.
@@ -101,6 +101,8 @@ class Ledger(Reader):
             batch = [self._waiting.popleft() for _ in range(size)]
             answers = await self._answers([request for request, _ in batch])
             for (_, future), answer in zip(batch, answers, strict=True):
+                if future.cancelled():
+                    continue  # nobody waits for this answer any more; the key remembers it
                 if isinstance(answer, Outcome):
                     future.set_result(answer)
                 else:

@@ -43,5 +43,4 @@ class Fingerprint:
         ]
 
 
-def _canonical(fields: Mapping[str, str | int]) -> str:
-    return json.dumps(fields, sort_keys=True, separators=(",", ":"))
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
