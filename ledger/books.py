@@ -91,9 +91,7 @@ class Books:
         """Declare that the operation with this key will never apply."""
         self._record(key, by, OutcomeKind.FENCED, by.key, f"fenced by {by.key}")
 
-    def _record(
-        self, key: str, operation: Operation, kind: OutcomeKind, code: str | None, detail: str | None
-    ) -> None:
+    def _record(self, key: str, operation: Operation, kind: OutcomeKind, code: str | None, detail: str | None) -> None:
         transfer_id = operation.step.transfer.id if operation.step else None
         recorded = Recorded(key, Fingerprint.of(operation.content), kind, code, detail, transfer_id)
         self.operations[key] = recorded

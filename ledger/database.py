@@ -6,11 +6,11 @@ begin as `BEGIN IMMEDIATE`. PostgreSQL needs bounds, so that a frozen worker can
 """
 
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from sqlalchemy import URL, ColumnElement, Connection, Text, any_, event, func, literal, make_url, select, text
+from sqlalchemy import URL, ColumnElement, Connection, Text, any_, bindparam, event, func, make_url, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError
@@ -108,12 +108,16 @@ async def check_safety(engine: AsyncEngine) -> None:
                 )
 
 
-def among(engine_name: str, column: ColumnElement[str], values: Iterable[str]) -> ColumnElement[bool]:
-    """`column IN (values)` with one parameter for any number of values: the statement is compiled once."""
-    if engine_name == "postgresql":
-        return column == any_(literal(list(values), ARRAY(Text)))
-    each = func.json_each(json.dumps(list(values))).table_valued("value")
-    return column.in_(select(each.c.value))
+def among(dialect: str, column: ColumnElement[str], parameter: str) -> ColumnElement[bool]:
+    """`column IN (...)` with one parameter for any number of values: the statement is compiled once."""
+    if dialect == "postgresql":
+        return column == any_(bindparam(parameter, type_=ARRAY(Text)))
+    return column.in_(select(func.json_each(bindparam(parameter)).table_valued("value").c.value))
+
+
+def many(dialect: str, values: Sequence[str]) -> Sequence[str] | str:
+    """What to bind to the parameter of `among`."""
+    return values if dialect == "postgresql" else json.dumps(values)
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -1,11 +1,11 @@
 """The accidents of the ledger, as a tree. Business answers are not here: see `rejections.py`.
 
-    LedgerError
-    ├── MalformedRequest     can never succeed; refused before anything starts, nothing recorded
-    ├── OutcomeUnknown       no answer; ask again with the same key
-    ├── OutOfOrder           a leg whose transfer is not where the leg starts from; nothing recorded
-    ├── UnsafeDatabase       a setting that would lose acknowledged money; the ledger does not start
-    └── LedgerInUse          another process writes this SQLite file
+LedgerError
+├── MalformedRequest     can never succeed; refused before anything starts, nothing recorded
+├── OutcomeUnknown       no answer; ask again with the same key
+├── OutOfOrder           a leg whose transfer is not where the leg starts from; nothing recorded
+├── UnsafeDatabase       a setting that would lose acknowledged money; the ledger does not start
+└── LedgerInUse          another process writes this SQLite file
 """
 
 

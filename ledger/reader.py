@@ -84,7 +84,8 @@ class Reader:
 
     async def _row(self, statement: Select[Any]) -> RowMapping | None:
         async with reading(self.engine) as connection:
-            return (await connection.execute(statement)).mappings().first()
+            row: RowMapping | None = (await connection.execute(statement)).mappings().first()
+            return row
 
 
 def _side(mine: Column[str], other: Column[str], side: str, account_id: str) -> Select[Any]:

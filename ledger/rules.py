@@ -208,7 +208,8 @@ def _apply(operation: Operation, books: Books) -> Outcome:
 
 def _move(operation: Operation, to: Status, reason: str | None, detail: str | None, books: Books) -> None:
     before = books.state_of(operation)
-    assert before is not None and (before.status, to) in LEGAL_CHANGES, (operation.key, before, to)
+    assert before is not None, operation.key
+    assert (before.status, to) in LEGAL_CHANGES, (operation.key, before.status, to)
     state = TransferState(before.transfer, to, before.version + 1, reason, detail)
     books.move(state, before.status, operation.key)
     if to.terminal:

@@ -8,14 +8,16 @@ read after the locks. Should two workers still write the same key, the unique co
 import json
 import time
 from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Any
 
-from sqlalchemy import RowMapping, Table, bindparam, select, update
+from sqlalchemy import RowMapping, Select, Table, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger import bulk, schema
 from ledger.account import Account, AccountStatus, Guard
 from ledger.books import Books, Changes, Event, Notification, Recorded, RecordedPosting
-from ledger.database import among
+from ledger.database import among, many
 from ledger.fingerprint import Fingerprint
 from ledger.keys import cash_account, transit_account
 from ledger.operation import OpenAccount, Operation, OutcomeKind, Request, SetAccountStatus
@@ -110,10 +112,17 @@ def _names(batch: Iterable[Request]) -> tuple[set[str], set[str], set[str]]:
 async def _rows(
     connection: AsyncConnection, table: Table, key: str, values: set[str], lock: bool = False
 ) -> Sequence[RowMapping]:
-    statement = select(table).where(among(connection.dialect.name, table.c[key], values))
-    if lock:
-        statement = statement.order_by(table.c[key]).with_for_update()  # compiles to nothing on SQLite
-    return (await connection.execute(statement)).mappings().all()
+    statement = _select_among(connection.dialect.name, table, key, lock)
+    wanted = many(connection.dialect.name, sorted(values))
+    result = await connection.execute(statement, {"values": wanted})
+    rows: Sequence[RowMapping] = result.mappings().all()
+    return rows
+
+
+@cache
+def _select_among(dialect: str, table: Table, key: str, lock: bool) -> Select[Any]:
+    statement = select(table).where(among(dialect, table.c[key], "values"))
+    return statement.order_by(table.c[key]).with_for_update() if lock else statement  # no FOR UPDATE on SQLite
 
 
 _MARK_DELIVERED = (

@@ -21,9 +21,7 @@ LEGAL_CHANGES = """(
     'accepted > rejected', 'awaiting_approval > rejected', 'scheduled > rejected',
     'accepted > cancelled', 'awaiting_approval > cancelled', 'scheduled > cancelled',
     'debited > settled', 'debited > refunded')"""
-STATUSES = (
-    "('accepted', 'awaiting_approval', 'scheduled', 'debited', 'settled', 'rejected', 'refunded', 'cancelled')"
-)
+STATUSES = "('accepted', 'awaiting_approval', 'scheduled', 'debited', 'settled', 'rejected', 'refunded', 'cancelled')"
 SQLITE_WORDS = {
     "text": "TEXT",
     "integer": "INTEGER",
