@@ -51,9 +51,9 @@ class Operation:
     """One intent under one key.
 
     `fences` names a key that will never apply once this one does; if that key has already applied, this
-    operation is rejected instead. `must_be_open` names the accounts whose status decides, with their currency. `must_arrive` operations
-    are never rejected for an account's sake: money that was taken must find its way back, so what stands in its
-    way is an accident for a person to mend, not an answer.
+    operation is rejected instead. `must_be_open` names the accounts whose status decides, with their currency.
+    `must_arrive` operations are never rejected for an account's sake: money that was taken must find its way
+    back, so what stands in its way is an accident for a person to mend, not an answer.
     """
 
     key: str
