@@ -1,0 +1,1 @@
+"""What workflows may do, each done once: the ledger's legs and the notifications, as Temporal activities."""

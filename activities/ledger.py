@@ -1,0 +1,76 @@
+"""The ledger as workflows see it. Translation only: no rule about money lives here.
+
+A business answer is a value that an activity returns. An exception is an accident, which Temporal retries with
+the same key until there is an answer; only a request that can never succeed is raised as not retryable.
+"""
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.messages import (
+    AccountChange,
+    AccountOpening,
+    DepositRequest,
+    LegOutcome,
+    TransferRequest,
+    UndoRequest,
+)
+from ledger import operations
+from ledger.book import Ledger
+from ledger.errors import MalformedRequest
+from ledger.failpoints import passing
+from ledger.operation import OpenAccount, Operation, Request, SetAccountStatus
+
+
+class LedgerActivities:
+    """Each method is one operation of the ledger under its own key. Idempotent, all of them."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    @activity.defn
+    async def debit(self, request: TransferRequest) -> LegOutcome:
+        """Source to transit, under `<transfer id>/debit`."""
+        return await self._apply(operations.debit(request.as_transfer()))
+
+    @activity.defn
+    async def credit(self, request: TransferRequest) -> LegOutcome:
+        """Transit to destination, under `<transfer id>/credit`."""
+        return await self._apply(operations.credit(request.as_transfer()))
+
+    @activity.defn
+    async def refund(self, request: UndoRequest) -> LegOutcome:
+        """Transit back to the source, under `<transfer id>/refund`, with a fence under the credit's key."""
+        return await self._apply(operations.refund(request.transfer.as_transfer(), request.reason, request.detail))
+
+    @activity.defn
+    async def cancel(self, request: UndoRequest) -> LegOutcome:
+        """A fence under the debit's key, by `<transfer id>/cancel`. Nothing moves."""
+        return await self._apply(operations.cancel(request.transfer.as_transfer(), request.reason, request.detail))
+
+    @activity.defn
+    async def deposit(self, request: DepositRequest) -> LegOutcome:
+        """Outside cash to an account, under `<deposit id>/deposit`."""
+        return await self._apply(
+            operations.deposit(request.deposit_id, request.account_id, request.amount_minor, request.currency)
+        )
+
+    @activity.defn
+    async def open_account(self, request: AccountOpening) -> LegOutcome:
+        """Set: the account exists. No key: doing it again changes nothing."""
+        return await self._apply(OpenAccount(request.account_id, request.currency))
+
+    @activity.defn
+    async def set_account_status(self, request: AccountChange) -> LegOutcome:
+        """Set: the account has this status, if it is still at the expected version."""
+        return await self._apply(SetAccountStatus(request.account_id, request.status, request.expected_version))
+
+    async def _apply(self, request: Request) -> LegOutcome:
+        keys = [request.key] if isinstance(request, Operation) else []
+        await passing("activity.before_work", keys)
+        try:
+            outcome = await self._ledger.apply(request)
+        except MalformedRequest as error:
+            raise ApplicationError(str(error), type="MalformedRequest", non_retryable=True) from error
+        await passing("activity.before_completion", keys)
+        return LegOutcome.of(outcome)

@@ -1,0 +1,142 @@
+"""Messages: what travels between starter, workflows and activities, as JSON that Temporal keeps.
+
+Every message checks itself when it is made and when it is read. One that can never be right raises pydantic's
+ValidationError, which the data converter turns into a failure that is not retried (`engine/converter.py`).
+Fields may be added with a default; none is ever renamed or removed, because old histories are replayed.
+"""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, model_validator
+
+from ledger import operations
+from ledger.account import AccountStatus
+from ledger.operation import OpenAccount, Outcome, OutcomeKind, SetAccountStatus
+from ledger.transfer import Status, Transfer
+
+SHORT_TEXT = 256
+"""The longest free text, in characters: outcomes stay far below Temporal's limits."""
+
+Text = Annotated[StrictStr, Field(max_length=SHORT_TEXT)]
+
+
+class Message(BaseModel):
+    """An immutable message. Unknown fields are ignored: a newer sender may know more than this reader."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class TransferRequest(Message):
+    """Move `amount_minor` (whole minor units of `currency`) from `source` to `destination`, once per `transfer_id`."""
+
+    transfer_id: StrictStr
+    source: StrictStr
+    destination: StrictStr
+    amount_minor: StrictInt
+    currency: StrictStr
+
+    @model_validator(mode="after")
+    def _could_be_done(self) -> "TransferRequest":
+        self.as_transfer()
+        return self
+
+    def as_transfer(self) -> Transfer:
+        """The same request in the ledger's words. Raises MalformedRequest."""
+        return Transfer(self.transfer_id, self.source, self.destination, self.amount_minor, self.currency)
+
+
+class UndoRequest(Message):
+    """End a transfer without settling it: `reason` is a code, `detail` a sentence for people."""
+
+    transfer: TransferRequest
+    reason: StrictStr
+    detail: Text | None = None
+
+
+class DepositRequest(Message):
+    """Bring `amount_minor` (minor units) of outside cash into an account, once per `deposit_id`."""
+
+    deposit_id: StrictStr
+    account_id: StrictStr
+    amount_minor: StrictInt
+    currency: StrictStr
+
+    @model_validator(mode="after")
+    def _could_be_done(self) -> "DepositRequest":
+        operations.deposit(self.deposit_id, self.account_id, self.amount_minor, self.currency)
+        return self
+
+
+class AccountOpening(Message):
+    """Set: this account exists, in this currency."""
+
+    account_id: StrictStr
+    currency: StrictStr
+
+    @model_validator(mode="after")
+    def _could_be_done(self) -> "AccountOpening":
+        OpenAccount(self.account_id, self.currency)
+        return self
+
+
+class AccountChange(Message):
+    """Set: this account has this status; with `expected_version`, only if it is still at that version."""
+
+    account_id: StrictStr
+    status: AccountStatus
+    expected_version: StrictInt | None = None
+
+    @model_validator(mode="after")
+    def _could_be_done(self) -> "AccountChange":
+        SetAccountStatus(self.account_id, self.status, self.expected_version)
+        return self
+
+
+class NotificationRequest(Message):
+    """Tell the outside what is in the outbox under this key."""
+
+    key: StrictStr
+
+
+class LegOutcome(Message):
+    """What the ledger answered, small enough for any history. `status` is the transfer's, at that moment."""
+
+    kind: OutcomeKind
+    code: str | None = None
+    detail: str | None = None
+    replayed: bool = False
+    status: Status | None = None
+    reason: str | None = None
+    status_detail: str | None = None
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> "LegOutcome":
+        """The ledger's outcome as a message."""
+        state = outcome.state
+        return cls(
+            kind=outcome.kind,
+            code=outcome.code,
+            detail=outcome.detail,
+            replayed=outcome.replayed,
+            status=state.status if state else None,
+            reason=state.reason if state else None,
+            status_detail=state.detail if state else None,
+        )
+
+    @property
+    def applied(self) -> bool:
+        """The leg is in the books."""
+        return self.kind is OutcomeKind.APPLIED
+
+
+class TransferOutcome(Message):
+    """How a transfer ended: `settled`, `rejected`, `refunded`, `cancelled`, or `key_reused` (then nothing was done).
+
+    `replayed` means that it had ended before this run began.
+    """
+
+    transfer_id: str
+    status: str
+    reason: str | None = None
+    detail: str | None = None
+    replayed: bool = False

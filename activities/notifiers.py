@@ -1,0 +1,91 @@
+"""Notifiers: the ways a notification can leave. One interface, two real ones; tests bring their own receiver.
+
+Settings: DURABLE_TRANSFERS_WEBHOOK_URL and DURABLE_TRANSFERS_WEBHOOK_SECRET (`whsec_...`). Without a URL,
+notifications go to the log.
+"""
+
+import logging
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Protocol
+
+import httpx
+from standardwebhooks import Webhook
+from standardwebhooks.webhooks import EmptyWebhookSecretError
+
+from ledger.errors import MalformedRequest
+
+WEBHOOK_URL = "DURABLE_TRANSFERS_WEBHOOK_URL"
+WEBHOOK_SECRET = "DURABLE_TRANSFERS_WEBHOOK_SECRET"
+WEBHOOK_TIMEOUT_SECONDS = 5.0
+
+_log = logging.getLogger("durable_transfers.notify")
+
+
+class DeliveryFailed(Exception):
+    """The receiver did not say that it took the notification. It may have: deliver it again with the same key."""
+
+
+class Notifier(Protocol):
+    """Delivers a body (JSON text) under a key, at least once. Raises DeliveryFailed when it may not have arrived."""
+
+    async def deliver(self, key: str, body: str) -> None:
+        """Deliver, or raise DeliveryFailed."""
+
+    async def aclose(self) -> None:
+        """Give back what it holds."""
+
+
+class LogNotifier:
+    """Writes notifications to the log."""
+
+    async def deliver(self, key: str, body: str) -> None:
+        """Write one line. Never fails."""
+        _log.info("%s %s", key, body)
+
+    async def aclose(self) -> None:
+        """Nothing to give back."""
+
+
+class WebhookNotifier:
+    """Posts notifications to a URL, signed as the Standard Webhooks specification says.
+
+    The key is the `webhook-id`: the receiver verifies the signature, then drops an id it has seen.
+    """
+
+    def __init__(self, url: str, secret: str, client: httpx.AsyncClient | None = None) -> None:
+        self._url = url
+        self._webhook = Webhook(secret)
+        self._client = client or httpx.AsyncClient(timeout=WEBHOOK_TIMEOUT_SECONDS)
+
+    async def deliver(self, key: str, body: str) -> None:
+        """POST the body. Anything but a 2xx answer, no answer included, is DeliveryFailed."""
+        now = datetime.now(UTC)
+        headers = {
+            "content-type": "application/json",
+            "webhook-id": key,
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": self._webhook.sign(key, now, body),
+        }
+        try:
+            response = await self._client.post(self._url, content=body, headers=headers)
+        except httpx.HTTPError as error:
+            raise DeliveryFailed(f"{self._url} did not answer: {type(error).__name__}: {error}") from error
+        if not response.is_success:
+            raise DeliveryFailed(f"{self._url} answered {response.status_code}")
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+
+def notifier_from_environment(environment: Mapping[str, str] = os.environ) -> Notifier:
+    """The notifier that the settings ask for. Raises MalformedRequest for a URL without a usable secret."""
+    url, secret = environment.get(WEBHOOK_URL), environment.get(WEBHOOK_SECRET)
+    if not url:
+        return LogNotifier()
+    try:
+        return WebhookNotifier(url, secret or "")
+    except (EmptyWebhookSecretError, RuntimeError, ValueError) as error:
+        raise MalformedRequest(f"{WEBHOOK_URL} is set, but {WEBHOOK_SECRET} is no secret: {error}") from error

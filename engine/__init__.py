@@ -1,0 +1,1 @@
+"""Temporal plumbing: settings, connection, converter, the embedded server, and the client that callers use."""

@@ -1,0 +1,44 @@
+"""Connection: to Temporal, through Temporal's own settings (TEMPORAL_ADDRESS, profiles, TLS, API key).
+
+Where none of them says an address, the embedded server of the data folder is used, if there is one.
+"""
+
+from collections.abc import Sequence
+
+from temporalio.client import Client, Plugin
+from temporalio.envconfig import ClientConfig
+from temporalio.service import GrpcCompression, RPCError
+
+from engine.settings import EmbeddedAddress, Settings
+
+
+class NotReachable(Exception):
+    """Temporal did not answer. Whatever was asked may or may not have happened: ask again."""
+
+
+async def connect(settings: Settings, plugins: Sequence[Plugin], address: str | None = None) -> Client:
+    """A connected client, at `address` if one is given. Raises NotReachable with what to do about it."""
+    config = ClientConfig.load_client_connect_config()
+    embedded = EmbeddedAddress.find(settings.data)
+    address = address or config.get("target_host") or (embedded.grpc if embedded else "127.0.0.1:7233")
+    on_this_host = address.rpartition(":")[0] in ("127.0.0.1", "localhost", "[::1]")
+    config["target_host"] = address
+    compression = GrpcCompression.NONE if on_this_host else GrpcCompression.GZIP
+    try:
+        return await Client.connect(**config, plugins=plugins, grpc_compression=compression)
+    except (RPCError, RuntimeError) as error:  # the SDK's native client reports a refused connection as RuntimeError
+        raise NotReachable(
+            f"Temporal does not answer at {address}. Start it with `make up`, or set TEMPORAL_ADDRESS. ({error})"
+        ) from error
+
+
+def workflow_url(settings: Settings, namespace: str, workflow_id: str, run_id: str | None) -> str | None:
+    """Where the Web UI shows a workflow; None if it is not known where the Web UI is."""
+    from urllib.parse import quote
+
+    embedded = EmbeddedAddress.find(settings.data)
+    base = settings.ui_url or (embedded.ui if embedded else None)
+    if base is None:
+        return None
+    run = f"/{run_id}/history" if run_id else ""
+    return f"{base.rstrip('/')}/namespaces/{namespace}/workflows/{quote(workflow_id, safe='')}{run}"

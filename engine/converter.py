@@ -1,0 +1,67 @@
+"""Converter: pydantic messages as JSON, and a malformed one as a failure that is not retried.
+
+Without this, a message that cannot be read would be an accident like any other: a workflow task, or an activity,
+that is tried again for ever although it can never succeed.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+from pydantic import ValidationError
+from temporalio.api.common.v1 import Payload
+from temporalio.api.failure.v1 import Failure
+from temporalio.contrib.pydantic import PydanticJSONPlainPayloadConverter, pydantic_data_converter
+from temporalio.converter import (
+    CompositePayloadConverter,
+    DefaultFailureConverter,
+    DefaultPayloadConverter,
+    JSONPlainPayloadConverter,
+    PayloadConverter,
+)
+from temporalio.exceptions import ApplicationError
+
+MALFORMED = "MalformedRequest"
+"""The type of the failure, in Temporal's sense, of a request that can never succeed."""
+
+
+class _Json(PydanticJSONPlainPayloadConverter):
+    def from_payload(self, payload: Payload, type_hint: type | None = None) -> Any:
+        try:
+            return super().from_payload(payload, type_hint)
+        except ValidationError as error:
+            raise ApplicationError(explain(error), type=MALFORMED, non_retryable=True) from error
+
+
+class _Payloads(CompositePayloadConverter):
+    def __init__(self) -> None:
+        json = _Json()
+        super().__init__(
+            *(
+                json if isinstance(converter, JSONPlainPayloadConverter) else converter
+                for converter in DefaultPayloadConverter.default_encoding_payload_converters
+            )
+        )
+
+
+class _Failures(DefaultFailureConverter):
+    """The SDK wraps what goes wrong while an activity's input is read into an error that it would retry."""
+
+    def to_failure(self, exception: BaseException, payload_converter: PayloadConverter, failure: Failure) -> None:
+        super().to_failure(exception, payload_converter, failure)
+        cause = exception.__cause__
+        if isinstance(cause, ApplicationError) and cause.type == MALFORMED and cause.non_retryable:
+            failure.message = cause.message
+            failure.application_failure_info.type = MALFORMED
+            failure.application_failure_info.non_retryable = True
+
+
+def explain(error: ValidationError) -> str:
+    """What is wrong with a message, in one line: `amount_minor: Input should be a valid integer; ...`."""
+    parts = []
+    for problem in error.errors(include_url=False, include_context=False, include_input=False):
+        where, what = ".".join(str(part) for part in problem["loc"]), problem["msg"].removeprefix("Value error, ")
+        parts.append(f"{where}: {what}" if where else what)
+    return "; ".join(parts)
+
+
+data_converter = replace(pydantic_data_converter, payload_converter_class=_Payloads, failure_converter_class=_Failures)

@@ -1,0 +1,232 @@
+"""Submitting: how callers start, follow and cancel transfers, so that asking again is always safe.
+
+    start     running, same content          attached       wait for its outcome
+              closed, same content           replayed       its outcome
+              other content                  key_reused     nothing is done
+              closed without an outcome      started again  (terminated by an operator: the keys make it safe)
+              unknown to Temporal            started        the ledger knows whether it has happened before
+
+Temporal's answer is a cache in front of the ledger's: after its retention the ledger alone remembers.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
+from temporalio.common import (
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.messages import (
+    AccountChange,
+    AccountOpening,
+    DepositRequest,
+    LegOutcome,
+    TransferOutcome,
+    TransferRequest,
+)
+from engine.converter import MALFORMED
+from engine.settings import TASK_QUEUE
+from ledger.errors import MalformedRequest
+from ledger.failpoints import passing
+from ledger.fingerprint import Content, Fingerprint
+from ledger.money import say
+from ledger.transfer import Status
+from workflows.search_attributes import (
+    AMOUNT_MINOR,
+    CURRENCY,
+    DESTINATION_ACCOUNT,
+    NEEDS_ATTENTION,
+    SOURCE_ACCOUNT,
+    TRANSFER_STATUS,
+)
+
+Answer = TypeVar("Answer")
+Ended = TypeVar("Ended", TransferOutcome, LegOutcome)
+_FINGERPRINT, _RECIPE = "fingerprint", "fingerprint_recipe"
+
+
+class Unanswered(Exception):
+    """No outcome yet: too slow, not reachable, interrupted. Run the same request again; it cannot do harm."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A request that Temporal has: `replayed` if it had ended before, `differences` if the id had other content."""
+
+    workflow_id: str
+    run_id: str | None
+    replayed: bool = False
+    differences: tuple[str, ...] = ()
+
+
+class Submitter:
+    """Submits requests to a Temporal cluster. Every method may be called again with the same arguments."""
+
+    def __init__(self, client: Client, task_queue: str = TASK_QUEUE) -> None:
+        self.client = client
+        self._task_queue = task_queue
+
+    async def transfer(self, request: TransferRequest) -> Submitted:
+        """Start a transfer, or find it. Raises Unanswered when Temporal does not answer."""
+        amount = say(request.amount_minor, request.currency)
+        return await self._submit(
+            "Transfer",
+            workflow_id(request.transfer_id),
+            request,
+            request.as_transfer().content(),
+            static_summary=f"{amount} from {request.source} to {request.destination}",
+            static_details="Moves the money once or not at all, however often it is asked.",
+            search_attributes=TypedSearchAttributes(
+                [
+                    SearchAttributePair(TRANSFER_STATUS, Status.ACCEPTED.value),
+                    SearchAttributePair(CURRENCY, request.currency),
+                    SearchAttributePair(SOURCE_ACCOUNT, request.source),
+                    SearchAttributePair(DESTINATION_ACCOUNT, request.destination),
+                    SearchAttributePair(AMOUNT_MINOR, request.amount_minor),
+                    SearchAttributePair(NEEDS_ATTENTION, False),
+                ]
+            ),
+        )
+
+    async def deposit(self, request: DepositRequest) -> Submitted:
+        """Start a deposit, or find it."""
+        content: Content = {
+            "account": request.account_id,
+            "amount_minor": request.amount_minor,
+            "currency": request.currency,
+        }
+        amount = say(request.amount_minor, request.currency)
+        summary = f"{amount} into {request.account_id}"
+        return await self._submit("Deposit", f"deposit/{request.deposit_id}", request, content, static_summary=summary)
+
+    async def open_account(self, request: AccountOpening, timeout_seconds: float) -> LegOutcome:
+        """Make sure that an account exists, and wait for the answer."""
+        id = f"account/{request.account_id}/open/{request.currency}"
+        return await self._set("Opening", id, request, timeout_seconds)
+
+    async def set_account(self, request: AccountChange, timeout_seconds: float) -> LegOutcome:
+        """Make sure that an account has a status, and wait for the answer."""
+        at = "any" if request.expected_version is None else request.expected_version
+        id = f"account/{request.account_id}/{request.status}/{at}"
+        return await self._set("ChangeOfAccount", id, request, timeout_seconds)
+
+    async def outcome(self, submitted: Submitted, outcome_type: type[Ended], timeout_seconds: float) -> Ended:
+        """Wait for the outcome of a transfer or a deposit. Raises Unanswered when the time is over first."""
+        handle = self.client.get_workflow_handle(submitted.workflow_id, result_type=outcome_type)
+        outcome: Ended = await _result(handle, timeout_seconds)
+        return outcome.model_copy(update={"replayed": outcome.replayed or submitted.replayed})
+
+    async def find(self, transfer_id: str) -> Submitted | None:
+        """The transfer's workflow as Temporal knows it; None if it does not (any more)."""
+        try:
+            description = await self.client.get_workflow_handle(workflow_id(transfer_id)).describe()
+        except RPCError as error:
+            if error.status == RPCStatusCode.NOT_FOUND:
+                return None
+            raise Unanswered(f"Temporal did not answer: {error}") from error
+        closed = description.status is not WorkflowExecutionStatus.RUNNING
+        return Submitted(workflow_id(transfer_id), description.run_id, replayed=closed)
+
+    async def cancel(self, transfer_id: str, reason: str) -> None:
+        """Ask for a transfer to be cancelled; its outcome tells whether that came in time. No error if it has ended."""
+        handle = self.client.get_workflow_handle(workflow_id(transfer_id))
+        try:
+            await handle.cancel(reason=reason)
+        except RPCError as error:
+            if error.status != RPCStatusCode.NOT_FOUND:
+                raise Unanswered(f"Temporal did not answer: {error}") from error
+
+    async def _set(self, workflow: str, id: str, request: BaseModel, timeout_seconds: float) -> LegOutcome:
+        """Run a setting. The id names its whole content, so that whoever runs it at the same time asks the same."""
+        try:
+            handle = await self.client.start_workflow(
+                workflow,
+                request,
+                id=id,
+                task_queue=self._task_queue,
+                result_type=LegOutcome,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            )
+        except RPCError as error:
+            raise Unanswered(f"Temporal did not answer: {error}") from error
+        return await _result(handle, timeout_seconds)
+
+    async def _submit(self, workflow: str, id: str, request: BaseModel, content: Content, **options: Any) -> Submitted:
+        fingerprint = Fingerprint.of(content)
+        memo = {_FINGERPRINT: fingerprint.text, _RECIPE: fingerprint.recipe}
+        await passing("starter.before_start", [id])
+        # The second policy is for a workflow that closed without an outcome: the keys make another run safe.
+        for policy in (WorkflowIDReusePolicy.REJECT_DUPLICATE, WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY):
+            started = await self._start(workflow, id, request, id_reuse_policy=policy, memo=memo, **options)
+            if (found := await self._look(id, content, started)) is not None:
+                await passing("starter.after_start", [id])
+                return found
+        raise Unanswered(f"{id} was closed without an outcome while it was looked at")
+
+    async def _start(self, workflow: str, id: str, request: BaseModel, **options: Any) -> bool:
+        """Start it, or attach to the one that is running. False if there is a closed one already."""
+        try:
+            await self.client.start_workflow(
+                workflow,
+                request,
+                id=id,
+                task_queue=self._task_queue,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                **options,
+            )
+        except WorkflowAlreadyStartedError:
+            return False
+        except RPCError as error:
+            raise Unanswered(f"Temporal did not answer: {error}") from error
+        return True
+
+    async def _look(self, id: str, content: Content, started: bool) -> Submitted | None:
+        """What is there under an id. None if it closed without an outcome, and may be run again."""
+        try:
+            there = await self.client.get_workflow_handle(id).describe()
+        except RPCError as error:
+            raise Unanswered(f"Temporal did not answer: {error}") from error
+        memo = await there.memo()
+        if _FINGERPRINT in memo:
+            differences = Fingerprint(memo[_FINGERPRINT], memo[_RECIPE]).differences(content)
+            if differences:
+                return Submitted(id, there.run_id, differences=tuple(differences))
+        if there.status in (WorkflowExecutionStatus.RUNNING, WorkflowExecutionStatus.COMPLETED):
+            return Submitted(id, there.run_id, replayed=not started)
+        return None
+
+
+def workflow_id(transfer_id: str) -> str:
+    """The workflow id of a transfer: `transfer/<transfer id>`."""
+    return f"transfer/{transfer_id}"
+
+
+async def _result(handle: WorkflowHandle[Any, Answer], timeout_seconds: float) -> Answer:
+    """Wait for a workflow's result, through restarts of the server. Raises Unanswered or MalformedRequest."""
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            while True:
+                try:
+                    return await handle.result()
+                except RPCError as error:
+                    if error.status not in _PASSING:
+                        raise Unanswered(f"Temporal did not answer: {error}") from error
+                    await asyncio.sleep(0.2)
+    except TimeoutError:
+        raise Unanswered(f"no outcome within {timeout_seconds:g} s; is a worker running?") from None
+    except WorkflowFailureError as error:
+        cause = error.cause
+        if isinstance(cause, ApplicationError) and cause.type == MALFORMED:
+            raise MalformedRequest(cause.message) from error
+        raise Unanswered(f"{handle.id} was closed without an outcome: {cause}") from error
+
+
+_PASSING = (RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED, RPCStatusCode.UNKNOWN)

@@ -1,0 +1,62 @@
+"""Worker: how this project's workers are set up, in one place, with a reason for every number."""
+
+import hashlib
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from temporalio.client import Client
+from temporalio.common import WorkerDeploymentVersion
+from temporalio.worker import Worker, WorkerDeploymentConfig
+
+from activities.ledger import LedgerActivities
+from activities.notifiers import Notifier
+from activities.notify import NotifyActivities
+from engine.settings import ROOT, TASK_QUEUE
+from ledger.book import Ledger
+
+DRAIN = timedelta(seconds=30)
+"""How long running activities may take to finish when the worker stops. The SDK's default of zero would cancel them
+in the middle of a commit, at every deploy."""
+
+
+def all_activities(ledger: Ledger, notifier: Notifier) -> list[Callable[..., Any]]:
+    """Every activity, with the ledger and the way out that it uses."""
+    legs, outbox = LedgerActivities(ledger), NotifyActivities(ledger, notifier)
+    return [
+        legs.debit,
+        legs.credit,
+        legs.refund,
+        legs.cancel,
+        legs.deposit,
+        legs.open_account,
+        legs.set_account_status,
+        outbox.notify,
+    ]
+
+
+def make_worker(client: Client, task_queue: str = TASK_QUEUE) -> Worker:
+    """A worker for the client's plugin (`WorkerPlugin`), which brings the workflows and the activities."""
+    return Worker(
+        client,
+        task_queue=task_queue,
+        graceful_shutdown_timeout=DRAIN,
+        # After a worker died, a transfer's next task waits this long for it before another may take it.
+        sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
+        max_concurrent_activities=500,  # one group commit takes as many
+        max_concurrent_workflow_tasks=100,
+        # A label for operators, not a routing rule: workers of two versions share the queue during a deploy.
+        deployment_config=WorkerDeploymentConfig(
+            version=WorkerDeploymentVersion("durable-transfers", build_id()), use_worker_versioning=False
+        ),
+    )
+
+
+def build_id() -> str:
+    """A short hash of the code that workflows run: the same code has the same label everywhere."""
+    digest = hashlib.sha256()
+    for folder in ("workflows", "activities", "ledger"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            digest.update(path.relative_to(ROOT).as_posix().encode() + Path(path).read_bytes())
+    return digest.hexdigest()[:12]

@@ -1,0 +1,125 @@
+"""What was asked against what moved: keys, postings, fingerprints, fences."""
+
+from ledger.audit.check import Check
+from ledger.fingerprint import CURRENT
+from ledger.keys import Leg, cash_account, operation_key, transit_account
+from ledger.operation import OutcomeKind
+
+_APPLIED, _FENCED = f"'{OutcomeKind.APPLIED}'", f"'{OutcomeKind.FENCED}'"
+_TRANSIT, _CASH = f"'{transit_account('')}' || p.currency", f"'{cash_account('')}' || p.currency"
+
+
+def key_of(owner: str, leg: Leg) -> str:
+    """The SQL of a leg's key: `t.id || '/debit'`."""
+    return f"{owner} || '{operation_key('', leg)}'"
+
+
+# The canonical text of recipe v1, as `fingerprint.py` makes it; no id or code has a character to escape.
+_ASKED_OF_A_TRANSFER = """'{"amount_minor":' || t.amount_minor || ',"currency":"' || t.currency
+    || '","destination":"' || t.destination_account_id || '","source":"' || t.source_account_id || '"}'"""
+_ASKED_OF_A_DEPOSIT = """'{"account":"' || p.credit_account_id || '","amount_minor":' || p.amount_minor
+    || ',"currency":"' || p.currency || '"}'"""
+
+CHECKS = (
+    Check(
+        "keys",
+        "A key is `<transfer id>/<leg>` of a transfer in the books, or `<deposit id>/deposit`: no other movement exists.",
+        f"""
+        SELECT o.key AS subject, o.transfer_id FROM operations o LEFT JOIN transfers t ON t.id = o.transfer_id
+        WHERE CASE
+            WHEN o.transfer_id IS NULL
+                THEN substr(o.key, length(o.key) - 7) = '{operation_key("", Leg.DEPOSIT)}' AND length(o.key) > 8
+            ELSE o.key IN ({", ".join(key_of("t.id", leg) for leg in Leg if leg is not Leg.DEPOSIT)})
+        END IS NOT TRUE""",
+        "is no key of transfer {transfer_id} or of a deposit",
+    ),
+    Check(
+        "postings_have_operations",
+        "Every posting belongs to an operation that has applied: a rejected or fenced key moves nothing.",
+        f"""
+        SELECT p.operation_key AS subject, p.sequence, COALESCE(o.outcome, 'missing') AS outcome
+        FROM postings p LEFT JOIN operations o ON o.key = p.operation_key
+        WHERE (o.outcome = {_APPLIED}) IS NOT TRUE""",
+        "posting {sequence} is in the books, and its operation is {outcome}",
+    ),
+    Check(
+        "operations_have_postings",
+        "An applied operation that moves money has exactly one posting; every other has none.",
+        f"""
+        SELECT key AS subject, outcome, postings, due FROM (
+            SELECT o.key, o.outcome,
+                   (SELECT COUNT(*) FROM postings p WHERE p.operation_key = o.key) AS postings,
+                   CASE WHEN o.outcome <> {_APPLIED} OR o.key = {key_of("o.transfer_id", Leg.CANCEL)}
+                        THEN 0 ELSE 1 END AS due
+            FROM operations o) AS effects
+        WHERE postings <> due""",
+        "is {outcome} and has {postings} postings instead of {due}",
+    ),
+    Check(
+        "postings_match_transfers",
+        "A leg's posting moves its transfer's amount and currency between source, transit and destination.",
+        f"""
+        SELECT p.operation_key AS subject, p.sequence, p.debit_account_id, p.credit_account_id, p.amount_minor,
+               p.currency, t.source_account_id, t.destination_account_id, t.amount_minor AS asked,
+               t.currency AS asked_currency
+        FROM postings p JOIN operations o ON o.key = p.operation_key JOIN transfers t ON t.id = o.transfer_id
+        WHERE (p.amount_minor = t.amount_minor AND p.currency = t.currency AND CASE o.key
+            WHEN {key_of("t.id", Leg.DEBIT)}
+                THEN p.debit_account_id = t.source_account_id AND p.credit_account_id = {_TRANSIT}
+            WHEN {key_of("t.id", Leg.CREDIT)}
+                THEN p.debit_account_id = {_TRANSIT} AND p.credit_account_id = t.destination_account_id
+            WHEN {key_of("t.id", Leg.REFUND)}
+                THEN p.debit_account_id = {_TRANSIT} AND p.credit_account_id = t.source_account_id
+        END) IS NOT TRUE""",
+        "posting {sequence} is {amount_minor} {currency} from {debit_account_id} to {credit_account_id}; the transfer "
+        "asks {asked} {asked_currency} from {source_account_id} to {destination_account_id}",
+    ),
+    Check(
+        "fingerprints",
+        "All operations of a transfer were asked what the transfer says, under a recipe that the audit knows.",
+        f"""
+        SELECT o.key AS subject, o.fingerprint, o.fingerprint_recipe FROM operations o
+        LEFT JOIN transfers t ON t.id = o.transfer_id
+        WHERE o.fingerprint_recipe <> '{CURRENT}' OR o.transfer_id IS NOT NULL
+          AND (o.fingerprint = {_ASKED_OF_A_TRANSFER}) IS NOT TRUE""",
+        "has the fingerprint {fingerprint} ({fingerprint_recipe}), which is not what its transfer says",
+    ),
+    Check(
+        "deposits",
+        "A deposit's posting moves what its fingerprint asks, from the currency's cash account.",
+        f"""
+        SELECT o.key AS subject, o.fingerprint, p.sequence, p.amount_minor, p.currency, p.debit_account_id,
+               p.credit_account_id
+        FROM operations o JOIN postings p ON p.operation_key = o.key
+        WHERE o.transfer_id IS NULL
+          AND (o.fingerprint = {_ASKED_OF_A_DEPOSIT} AND p.debit_account_id = {_CASH}) IS NOT TRUE""",
+        "posting {sequence} is {amount_minor} {currency} from {debit_account_id} to {credit_account_id}; "
+        "the deposit asks {fingerprint}",
+    ),
+    Check(
+        "fences",
+        "A fence names the operation that put it, which has applied for the same transfer.",
+        f"""
+        SELECT f.key AS subject, f.code FROM operations f LEFT JOIN operations o ON o.key = f.code
+        WHERE f.outcome = {_FENCED} AND (o.outcome = {_APPLIED} AND o.transfer_id = f.transfer_id
+              AND f.code = CASE f.key WHEN {key_of("f.transfer_id", Leg.DEBIT)} THEN {key_of("f.transfer_id", Leg.CANCEL)}
+                                      WHEN {key_of("f.transfer_id", Leg.CREDIT)} THEN {key_of("f.transfer_id", Leg.REFUND)}
+                           END) IS NOT TRUE""",
+        "is fenced by {code}, which could not have done it",
+    ),
+    Check(
+        "posting_accounts",
+        "A posting moves a positive amount between two different accounts that exist, in the currency of both.",
+        """
+        SELECT p.operation_key AS subject, p.sequence, p.amount_minor, p.currency, p.debit_account_id,
+               p.credit_account_id, COALESCE(d.currency, 'no account') AS debit_currency,
+               COALESCE(c.currency, 'no account') AS credit_currency
+        FROM postings p
+        LEFT JOIN accounts d ON d.id = p.debit_account_id
+        LEFT JOIN accounts c ON c.id = p.credit_account_id
+        WHERE (d.currency = p.currency AND c.currency = p.currency
+               AND p.debit_account_id <> p.credit_account_id AND p.amount_minor > 0) IS NOT TRUE""",
+        "posting {sequence} is {amount_minor} {currency} from {debit_account_id} ({debit_currency}) "
+        "to {credit_account_id} ({credit_currency})",
+    ),
+)

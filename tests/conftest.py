@@ -1,0 +1,75 @@
+"""The fixtures that every test may use: a fresh database, and open books on it.
+
+A test that takes `new_database`, `database_url` or `ledger` runs twice, on SQLite and on PostgreSQL. Neither is
+ever skipped. HYPOTHESIS_PROFILE=thorough makes the property tests search for longer.
+"""
+
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from ledger import failpoints
+from ledger.book import Ledger
+from tests.support.databases import DATABASES
+from tests.support.invariants import check_books
+from tests.support.postgres import Postgres, postgres_server
+
+# The databases' speed varies with the machine, and says nothing about a property.
+_UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+settings.register_profile("quick", _UNTIMED, max_examples=60, stateful_step_count=30)
+settings.register_profile("thorough", _UNTIMED, max_examples=1000, stateful_step_count=60)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server, started when the first test asks for it."""
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(params=DATABASES)
+def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], str]]:
+    """A function that makes a fresh database for the ledger and returns its URL."""
+    made: list[str] = []
+    if request.param == "sqlite":
+
+        def new_file() -> str:
+            made.append(f"sqlite:///{tmp_path}/books-{len(made)}.db")
+            return made[-1]
+
+        yield new_file
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+
+    def new_postgresql() -> str:
+        made.append(server.create())
+        return made[-1]
+
+    yield new_postgresql
+    for url in made:
+        server.drop(url)
+
+
+@pytest.fixture
+def database_url(new_database: Callable[[], str]) -> str:
+    """The URL of a fresh database."""
+    return new_database()
+
+
+@pytest.fixture
+async def ledger(database_url: str) -> AsyncIterator[Ledger]:
+    """Open books without any rows, whose invariants are checked when the test is over."""
+    async with Ledger.open(database_url) as ledger:
+        yield ledger
+        await check_books(ledger.engine)
+
+
+@pytest.fixture
+def arm() -> Iterator[Callable[[str], None]]:
+    """A function that arms failpoints in this process, until the test is over."""
+    yield failpoints.arm
+    failpoints.arm("")

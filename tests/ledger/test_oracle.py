@@ -1,0 +1,196 @@
+"""The ledger against its oracle: any sequence of operations must give the same answers and the same balances."""
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+
+from ledger import operations
+from ledger.account import AccountStatus, Guard
+from ledger.book import Ledger
+from ledger.errors import OutOfOrder
+from ledger.operation import OpenAccount, Operation, Outcome, Request, SetAccountStatus
+from ledger.transfer import Transfer
+from tests.ledger.oracle import MAX, OUT_OF_ORDER, Answer, Asked, Oracle
+from tests.support.invariants import check_books
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing to ask of both: of the ledger as a request, of the oracle as a call."""
+
+    request: Request
+    ask: Callable[[Oracle], Answer]
+
+    def __repr__(self) -> str:
+        return repr(self.request)
+
+
+def open_account(account: str, currency: str, guard: Guard) -> Step:
+    """Open an account."""
+    return Step(OpenAccount(account, currency, guard), lambda oracle: oracle.open(account, currency, guard))
+
+
+def set_status(account: str, status: AccountStatus, version: int | None) -> Step:
+    """Set an account's status."""
+    request = SetAccountStatus(account, status, version)
+    return Step(request, lambda oracle: oracle.set_status(account, status, version))
+
+
+def deposit(id: str, account: str, amount: int, currency: str) -> Step:
+    """Deposit into an account."""
+    request = operations.deposit(id, account, amount, currency)
+    return Step(request, lambda oracle: oracle.deposit(id, account, amount, currency))
+
+
+def leg(name: str, asked: Asked, version: int | None = None) -> Step:
+    """One leg of a transfer."""
+    transfer = Transfer(asked.id, asked.source, asked.destination, asked.amount, asked.currency)
+    match name:
+        case "debit":
+            return Step(operations.debit(transfer, version), lambda oracle: oracle.debit(asked, version))
+        case "credit":
+            return Step(operations.credit(transfer), lambda oracle: oracle.credit(asked))
+        case "refund":
+            return Step(operations.refund(transfer, "asked"), lambda oracle: oracle.refund(asked))
+        case _:
+            return Step(operations.cancel(transfer, "asked"), lambda oracle: oracle.cancel(asked))
+
+
+ACCOUNTS = st.sampled_from(["alice", "bob", "carol"])
+ROUTES = [("alice", "bob"), ("bob", "alice"), ("alice", "carol"), ("carol", "alice"), ("carol", "bob")]
+GUARDS = st.sampled_from([Guard.DEBITS_MUST_NOT_EXCEED_CREDITS] * 6 + [*Guard])
+STATUSES = st.sampled_from([AccountStatus.OPEN] * 3 + [*AccountStatus])
+VERSIONS = st.one_of([st.none()] * 5 + [st.integers(1, 8)])
+CURRENCIES = st.sampled_from(["USD", "JPY"])
+USUALLY = st.integers(0, 9).map(bool)
+
+
+def settings_steps() -> st.SearchStrategy[Step]:
+    """Open an account, or set its status."""
+    currencies = st.sampled_from(["USD", "USD", "USD", "JPY"])
+    return st.builds(open_account, ACCOUNTS, currencies, GUARDS) | st.builds(set_status, ACCOUNTS, STATUSES, VERSIONS)
+
+
+@st.composite
+def deposit_steps(draw: st.DrawFn) -> Step:
+    """Deposit under one of a few ids, mostly the same amount to the same account."""
+    number = draw(st.integers(1, 12))
+    account, amount, currency = ROUTES[number % 5][0], 30, "USD"
+    if not draw(USUALLY):
+        account, amount, currency = draw(ACCOUNTS), draw(st.sampled_from([5, MAX - 100])), draw(CURRENCIES)
+    return deposit(f"D{number}", account, amount, currency)
+
+
+@st.composite
+def transfer_steps(draw: st.DrawFn) -> Step:
+    """Any leg of one of a few transfers, whose content is mostly the same each time."""
+    number = draw(st.integers(1, 12))
+    asked = Asked(f"T{number}", *ROUTES[number % 5], 10, "USD")
+    if not draw(USUALLY):
+        route = draw(st.sampled_from(ROUTES))
+        asked = Asked(f"T{number}", *route, draw(st.sampled_from([11, MAX - 100])), draw(CURRENCIES))
+    return leg(draw(st.sampled_from([*["debit"] * 6, "credit", "refund", "cancel"])), asked, draw(VERSIONS))
+
+
+ENDS = st.sampled_from([["credit"], ["credit"], ["refund"], ["credit", "refund"], ["refund", "credit"], ["cancel"]])
+STEPS = st.one_of(transfer_steps(), transfer_steps(), deposit_steps(), settings_steps())
+
+
+class LedgerAndOracle(RuleBasedStateMachine):
+    """Both, side by side. Subclasses say where the ledger's database is."""
+
+    new_database: Callable[[], str]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.oracle = Oracle()
+        self.loop = asyncio.new_event_loop()
+        self.stack = AsyncExitStack()
+        self.ledger = self._run(self.stack.enter_async_context(Ledger.open(type(self).new_database())))
+        self._ask([open_account(account, "USD", Guard.DEBITS_MUST_NOT_EXCEED_CREDITS) for account in ("alice", "bob")])
+        self._ask([deposit("D0", "alice", 100, "USD")])
+
+    @rule(step=STEPS)
+    def one(self, step: Step) -> None:
+        """One operation, in a batch of its own."""
+        self._ask([step])
+
+    @rule(steps=st.lists(STEPS, min_size=2, max_size=8))
+    def many(self, steps: list[Step]) -> None:
+        """Several operations at once, which meet in one batch."""
+        self._ask(steps)
+
+    @precondition(lambda self: self.on_the_way())
+    @rule(data=st.data(), legs=ENDS)
+    def end(self, data: st.DataObject, legs: list[str]) -> None:
+        """One or two legs of a transfer whose money is in transit, which is where the races are."""
+        asked = data.draw(st.sampled_from(self.on_the_way()))
+        self._ask([leg(name, asked) for name in legs])
+
+    def on_the_way(self) -> list[Asked]:
+        """The transfers that are debited and not ended."""
+        return [asked for asked, status in self.oracle.transfers.values() if status == "debited"]
+
+    def teardown(self) -> None:
+        """Close the books."""
+        self._run(self.stack.aclose())
+        self.loop.close()
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self.loop.run_until_complete(work)
+
+    def _ask(self, steps: Sequence[Step]) -> None:
+        expected = [step.ask(self.oracle) for step in steps]
+        requests = [step.request for step in steps]
+        import collections; C=globals().setdefault("CC",collections.Counter()); C.update((type(r).__name__ if not hasattr(r,"key") else r.key.split("/")[1], a.kind,a.code if "/" not in str(a.code) else "f",a.replayed) for r,a in zip(requests,expected))
+        if OUT_OF_ORDER in [answer.kind for answer in expected]:
+            with pytest.raises(OutOfOrder):
+                self._run(self.ledger.apply_all(requests))
+        else:
+            outcomes = self._run(self.ledger.apply_all(requests))
+            assert [_said(*pair) for pair in zip(requests, outcomes, strict=True)] == expected
+        self._run(self._compare())
+
+    async def _compare(self) -> None:
+        snapshot = await check_books(self.ledger.engine)
+        assert {row["id"]: tuple(row.values())[1:7] for row in snapshot.accounts} == {
+            id: (a.currency, a.guard, a.status, a.version, a.debits, a.credits)
+            for id, a in self.oracle.accounts.items()
+        }
+        assert {row["key"]: (row["outcome"], row["code"]) for row in snapshot.operations} == {
+            key: (kind, code) for key, (_, kind, code) in self.oracle.said.items()
+        }
+        statuses = {id: status for id, (_, status) in self.oracle.transfers.items()}
+        assert {row["id"]: row["status"] for row in snapshot.transfers} == statuses
+
+
+def _said(request: Request, outcome: Outcome) -> Answer:
+    status = outcome.state.status if outcome.state and isinstance(request, Operation) else None
+    return Answer(outcome.kind, outcome.code, outcome.replayed, status)
+
+
+EXAMPLES = {"quick": (40, 25), "thorough": (1500, 60)}
+"""How many sequences of how many steps each profile plays, on each database."""
+
+
+@pytest.mark.timeout(3600)
+def test_the_ledger_agrees_with_its_oracle(new_database: Callable[[], str]) -> None:
+    """After every step of any sequence, every outcome, balance, key and status is the oracle's, and the books hold."""
+    examples, steps = EXAMPLES[os.environ.get("HYPOTHESIS_PROFILE", "quick")]
+    machine = type("LedgerAndOracle", (LedgerAndOracle,), {"new_database": staticmethod(new_database)})
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]  # Hypothesis leaves it untyped
+        machine, settings=settings(max_examples=examples, stateful_step_count=steps)
+    )
+
+    for k,v in sorted(CC.items(),key=str): print(k,v)
+    CC.clear()

@@ -1,0 +1,1 @@
+"""What happens, in which order, and what if not. Workflows decide; the ledger's activities do and remember."""

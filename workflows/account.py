@@ -1,0 +1,45 @@
+"""Accounts: open one, change its status, bring money in from outside. One step each, and safe to repeat.
+
+Callers cannot write the books themselves (one process does); they ask through these workflows.
+"""
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.ledger import LedgerActivities
+    from activities.messages import AccountChange, AccountOpening, DepositRequest, LegOutcome
+    from ledger.keys import Leg, operation_key
+    from workflows.asking import Asking
+
+
+@workflow.defn
+class Opening:
+    """Set: an account exists in this currency. Doing it again changes nothing."""
+
+    @workflow.run
+    async def run(self, request: AccountOpening) -> LegOutcome:
+        """Applied; or rejected with `account_differs` when it exists in another currency."""
+        summary = f"open {request.account_id} in {request.currency}"
+        return await Asking().until_answered(LedgerActivities.open_account, request, summary)
+
+
+@workflow.defn
+class ChangeOfAccount:
+    """Set: an account has this status. With an expected version, only if nothing has changed it meanwhile."""
+
+    @workflow.run
+    async def run(self, request: AccountChange) -> LegOutcome:
+        """Applied; or rejected with `account_not_found` or `version_conflict`."""
+        summary = f"{request.account_id} is {request.status}"
+        return await Asking().until_answered(LedgerActivities.set_account_status, request, summary)
+
+
+@workflow.defn
+class Deposit:
+    """Outside cash comes into an account, once per deposit id. The workflow id is `deposit/<deposit id>`."""
+
+    @workflow.run
+    async def run(self, request: DepositRequest) -> LegOutcome:
+        """Applied; rejected when the account cannot take it; key_reused when the id had other content."""
+        key = operation_key(request.deposit_id, Leg.DEPOSIT)
+        return await Asking().until_answered(LedgerActivities.deposit, request, key)

@@ -1,0 +1,95 @@
+"""Asking: put one question to an activity until it answers, however long that takes.
+
+    round 1: 30 s of retries  ->  NeedsAttention  ->  round 2: 60 s  ->  ...  ->  rounds of an hour
+
+Silence is never taken for an answer. A round has an end only so that an operator can see that it was needed; the
+next one asks the same question with the same key. Retries within a round leave no events behind, so that even a
+year of asking fits into one history.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, is_cancelled_exception
+
+with workflow.unsafe.imports_passed_through():
+    from workflows.search_attributes import NEEDS_ATTENTION
+
+FIRST_ROUND = timedelta(seconds=30)
+LONGEST_ROUND = timedelta(hours=1)
+PAUSE = timedelta(seconds=5)
+ATTEMPT = timedelta(seconds=10)
+"""How long one attempt may take. Beyond it the attempt is a zombie: if it still commits, its key makes it a replay."""
+
+RETRIES = RetryPolicy(
+    initial_interval=timedelta(milliseconds=200), backoff_coefficient=2.0, maximum_interval=timedelta(seconds=10)
+)
+
+Asked = TypeVar("Asked")
+Answered = TypeVar("Answered")
+
+
+class Asking:
+    """One workflow's way of asking. It remembers whether the operators were called."""
+
+    def __init__(self) -> None:
+        self._attention = False
+
+    async def until_answered(
+        self, activity: Callable[[Any, Asked], Awaitable[Answered]], question: Asked, summary: str
+    ) -> Answered:
+        """Ask until there is an answer; a cancel of the workflow does not stop it."""
+        while True:
+            if (answer := await self.unless_cancelled(activity, question, summary)) is not None:
+                return answer
+
+    async def unless_cancelled(
+        self, activity: Callable[[Any, Asked], Awaitable[Answered]], question: Asked, summary: str
+    ) -> Answered | None:
+        """Ask until there is an answer. None when the workflow was cancelled first: the effect is then unknown."""
+        length = FIRST_ROUND
+        while True:
+            try:
+                return await _round(activity, question, summary, length)
+            except (ActivityError, asyncio.CancelledError) as error:
+                if is_cancelled_exception(error) and workflow.cancellation_reason() is not None:
+                    return None
+                self._call_for_attention(summary, error)
+            try:
+                await workflow.sleep(PAUSE, summary=f"before asking again: {summary}")
+            except asyncio.CancelledError:
+                return None
+            length = min(length * 2, LONGEST_ROUND)
+
+    def answered(self) -> None:
+        """All is answered: the operators need not look any more."""
+        if self._attention:
+            self._attention = False
+            workflow.upsert_search_attributes([NEEDS_ATTENTION.value_set(False)])
+
+    def _call_for_attention(self, summary: str, error: BaseException) -> None:
+        cause = getattr(error, "cause", None) or error
+        workflow.logger.warning("no answer yet to %s: %s", summary, cause)
+        workflow.set_current_details(f"**Needs attention.** No answer yet to *{summary}*; asking again.\n\n`{cause}`")
+        if not self._attention:
+            self._attention = True
+            workflow.upsert_search_attributes([NEEDS_ATTENTION.value_set(True)])
+
+
+async def _round(
+    activity: Callable[[Any, Asked], Awaitable[Answered]], question: Asked, summary: str, length: timedelta
+) -> Answered:
+    return await workflow.execute_activity_method(
+        activity,
+        question,
+        summary=summary,
+        start_to_close_timeout=min(ATTEMPT, length),
+        schedule_to_close_timeout=length,
+        retry_policy=RETRIES,
+        # The default would let the workflow go on while the attempt may still commit.
+        cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    )

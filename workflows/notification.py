@@ -1,0 +1,57 @@
+"""Notification: tell the outside how a transfer ended, at least once, and never hold up the transfer for it.
+
+A transfer tries for a few seconds itself. If the receiver does not take it by then, a Notification workflow of its
+own goes on for as long as it takes, and the transfer ends: the money's state does not depend on who knows it.
+"""
+
+import asyncio
+from contextlib import suppress
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.messages import NotificationRequest
+    from activities.notify import NotifyActivities
+    from ledger.keys import notification_key
+    from ledger.transfer import Status
+    from workflows.asking import RETRIES, Asking
+
+FIRST_TRY = timedelta(seconds=8)
+
+
+@workflow.defn
+class Notification:
+    """One notification that did not arrive at once. The workflow id is `notification/<notification key>`."""
+
+    @workflow.run
+    async def run(self, request: NotificationRequest) -> None:
+        """Deliver it, however long it takes; operators see NeedsAttention after the first half minute."""
+        asking = Asking()
+        await asking.until_answered(NotifyActivities.notify, request, request.key)
+        asking.answered()
+
+
+async def tell(transfer_id: str, status: Status) -> None:
+    """Deliver the notification of a transfer's ending, or leave it to a Notification workflow. Never fails."""
+    request = NotificationRequest(key=notification_key(transfer_id, status))
+    with suppress(ActivityError, asyncio.CancelledError):
+        await workflow.execute_activity_method(
+            NotifyActivities.notify,
+            request,
+            summary=request.key,
+            start_to_close_timeout=FIRST_TRY,
+            schedule_to_close_timeout=FIRST_TRY,
+            retry_policy=RETRIES,
+            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+        )
+        return
+    with suppress(WorkflowAlreadyStartedError):  # an earlier run of this transfer may have left it to one already
+        await workflow.start_child_workflow(
+            Notification.run,
+            request,
+            id=f"notification/{request.key}",
+            parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+            static_summary=request.key,
+        )

@@ -1,0 +1,7 @@
+"""Every workflow a worker runs. A new workflow is added to this list, and nowhere else."""
+
+from workflows.account import ChangeOfAccount, Deposit, Opening
+from workflows.notification import Notification
+from workflows.transfer import Transfer
+
+ALL: list[type] = [Transfer, Notification, Deposit, Opening, ChangeOfAccount]
