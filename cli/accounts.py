@@ -1,0 +1,157 @@
+"""open-account, set-account, balance, statement: the commands about one account."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from cli.answers import Answer, Exit
+from cli.reach import books, progress, temporal
+from engine.settings import Settings
+from ledger.account import Account
+from ledger.keys import check_id
+from ledger.money import format_amount, say
+
+if TYPE_CHECKING:
+    from activities.messages import AccountChange, AccountOpening, DepositRequest, LegOutcome
+    from ledger.reader import StatementLine
+
+
+async def open_account(
+    settings: Settings, opening: "AccountOpening", deposit: "DepositRequest | None", timeout_seconds: float
+) -> Answer:
+    """Make sure that an account exists, and that its first deposit has come in. Safe to repeat."""
+    with progress(f"{opening.account_id}: opening"):
+        async with temporal(settings, timeout_seconds) as submitter:
+            opened = await submitter.open_account(opening, timeout_seconds)
+            data = {"account_id": opening.account_id, "currency": opening.currency} | _outcome(opened)
+            if not opened.applied or deposit is None:
+                return Answer(data, _exit(opened), _headline(opening.account_id, opened, "opened", "already open"))
+            from activities.messages import LegOutcome
+
+            submitted = await submitter.deposit(deposit)
+            if submitted.differences:
+                return _deposit_reused(data, deposit, "; ".join(submitted.differences))
+            deposited = await submitter.outcome(submitted, LegOutcome, timeout_seconds)
+    if deposited.kind == "key_reused":
+        return _deposit_reused(data, deposit, deposited.detail)
+    data["deposit"] = {"deposit_id": deposit.deposit_id, "amount_minor": deposit.amount_minor} | _outcome(deposited)
+    headline = _headline(opening.account_id, opened, "opened", "already open")
+    came = "came in" if not deposited.replayed else "had come in before"
+    amount = say(deposit.amount_minor, deposit.currency)
+    said = (
+        f"{amount} {came} ({deposit.deposit_id})" if deposited.applied else f"{deposit.deposit_id}: {deposited.detail}"
+    )
+    return Answer(data, _exit(deposited), f"{headline}  {said}", hide=frozenset(data))
+
+
+def _deposit_reused(data: dict[str, Any], deposit: "DepositRequest", detail: str | None) -> Answer:
+    said = {"deposit_id": deposit.deposit_id, "outcome": "key_reused", "detail": detail}
+    headline = f"[bold]{deposit.deposit_id}[/]  [red]key_reused[/]  {detail}"
+    return Answer(data | {"deposit": said}, Exit.KEY_REUSED, headline, hide=frozenset({*data, "deposit"}))
+
+
+async def set_account(settings: Settings, change: "AccountChange", timeout_seconds: float) -> Answer:
+    """Make sure that an account has a status. Safe to repeat."""
+    with progress(f"{change.account_id}: setting"):
+        async with temporal(settings, timeout_seconds) as submitter:
+            outcome = await submitter.set_account(change, timeout_seconds)
+    data = {"account_id": change.account_id, "account_status": str(change.status)} | _outcome(outcome)
+    return Answer(
+        data, _exit(outcome), _headline(change.account_id, outcome, change.status, f"already {change.status}")
+    )
+
+
+async def balance(settings: Settings, account_id: str) -> Answer:
+    """An account's balance and totals, from the books."""
+    check_id(account_id, "account id")
+    async with books(settings) as reader:
+        account = await reader.account(account_id)
+    if account is None:
+        return _no_account(account_id)
+    amount = say(account.balance, account.currency)
+    shown_above = frozenset({"account_id", "balance_minor", "currency"})
+    return Answer(account_fields(account), headline=f"[bold]{account_id}[/]  {amount}", hide=shown_above)
+
+
+async def statement(settings: Settings, account_id: str) -> Answer:
+    """Every posting to an account with its running balance, from the books."""
+    check_id(account_id, "account id")
+    async with books(settings) as reader:
+        found = await reader.statement(account_id)
+    if found is None:
+        return _no_account(account_id)
+    account, lines = found
+    data = account_fields(account) | {"lines": [_line(line) for line in lines]}
+    return Answer(data, show=lambda: _show_statement(account, lines))
+
+
+def account_fields(account: Account) -> dict[str, Any]:
+    """The fields of every answer about an account, in the order of the contract."""
+    return {
+        "account_id": account.id,
+        "currency": account.currency,
+        "balance_minor": account.balance,
+        "debits_posted": account.debits_posted,
+        "credits_posted": account.credits_posted,
+        "status": str(account.status),
+        "version": account.version,
+    }
+
+
+def _outcome(outcome: "LegOutcome") -> dict[str, Any]:
+    return {
+        "outcome": str(outcome.kind),
+        "reason": outcome.code,
+        "detail": outcome.detail,
+        "replayed": outcome.replayed,
+    }
+
+
+def _exit(outcome: "LegOutcome") -> Exit:
+    return {"applied": Exit.OK, "key_reused": Exit.KEY_REUSED}.get(outcome.kind, Exit.NO)
+
+
+def _headline(account_id: str, outcome: "LegOutcome", done: str, before: str) -> str:
+    said = (before if outcome.replayed else done) if outcome.applied else f"[yellow]{outcome.code}[/]"
+    return f"[bold]{account_id}[/]  {said}"
+
+
+def _no_account(account_id: str) -> Answer:
+    reason = "account_not_found"
+    data = {"account_id": account_id, "status": None, "reason": reason}
+    return Answer(data, Exit.NO, f"[bold]{account_id}[/]  [yellow]{reason}[/]", hide=frozenset(data))
+
+
+def _line(line: "StatementLine") -> dict[str, Any]:
+    return {
+        "sequence": line.sequence,
+        "operation_key": line.operation_key,
+        "other_account_id": line.other_account_id,
+        "change_minor": line.change,
+        "balance_after_minor": line.balance_after,
+        "recorded_at": _instant(line.recorded_at),
+    }
+
+
+def _instant(microseconds: int) -> str:
+    return datetime.fromtimestamp(microseconds / 1_000_000, UTC).isoformat(timespec="milliseconds")
+
+
+def _show_statement(account: Account, lines: "list[StatementLine]") -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("recorded (UTC)", "operation", "other account"):
+        table.add_column(name, no_wrap=True)
+    for name in ("change", "balance"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for line in lines:
+        change = format_amount(line.change, account.currency)
+        signed = f"[green]+{change}[/]" if line.change > 0 else f"[red]{change}[/]"
+        after = format_amount(line.balance_after, account.currency)
+        when = _instant(line.recorded_at)[:19].replace("T", " ")
+        table.add_row(when, line.operation_key, line.other_account_id, signed, after)
+    console = Console(highlight=False)
+    console.print(f"[bold]{account.id}[/]  {say(account.balance, account.currency)}  ({account.status})")
+    console.print(table)

@@ -1,0 +1,52 @@
+"""Reach: how commands get at Temporal and, read-only, at the books. Imports are late: `--help` needs none of them."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING
+
+from engine.settings import Settings
+
+if TYPE_CHECKING:
+    from engine.submitting import Submitter
+    from ledger.reader import Reader
+
+
+@asynccontextmanager
+async def temporal(settings: Settings, timeout_seconds: float) -> "AsyncIterator[Submitter]":
+    """A submitter on a fresh connection. Raises NotReachable, or Unanswered when connecting takes too long."""
+    from engine.connection import connect
+    from engine.plugin import ClientPlugin
+    from engine.submitting import Submitter, Unanswered
+
+    try:
+        client = await asyncio.wait_for(connect(settings, [ClientPlugin()]), timeout_seconds)
+    except TimeoutError:
+        raise Unanswered(f"Temporal did not answer within {timeout_seconds:g} s") from None
+    yield Submitter(client)
+
+
+@asynccontextmanager
+async def books(settings: Settings) -> "AsyncIterator[Reader]":
+    """The books, read-only. Raises OSError when there are none yet."""
+    from ledger.database import parse_url, sqlite_path
+    from ledger.reader import Reader
+
+    path = sqlite_path(parse_url(settings.ledger_url))
+    if path is not None and not path.exists():
+        raise FileNotFoundError(f"there is no ledger at {path} yet. Start a worker, which makes one: make up")
+    async with Reader.open_read_only(settings.ledger_url) as reader:
+        yield reader
+
+
+@contextmanager
+def progress(text: str) -> Iterator[None]:
+    """A spinner for people who watch; nothing at all when the output goes elsewhere."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(text, spinner="dots"):
+        yield

@@ -1,0 +1,145 @@
+"""transfer, status, cancel: the commands about one transfer. All of them answer with the same fields."""
+
+from typing import TYPE_CHECKING, Any
+
+from cli.answers import Answer, Exit
+from cli.reach import books, progress, temporal
+from engine.settings import Settings
+from ledger.errors import MalformedRequest
+from ledger.keys import check_id
+from ledger.money import say
+from ledger.transfer import Status, TransferState
+
+if TYPE_CHECKING:
+    from activities.messages import TransferRequest
+
+KEY_REUSED = "key_reused"
+_EXITS = {Status.REJECTED: Exit.NO, Status.REFUNDED: Exit.NO, Status.CANCELLED: Exit.NO}
+_COLOURS = {Exit.OK: "green", Exit.NO: "yellow", Exit.KEY_REUSED: "red"}
+_CANCEL_ANSWERS = {Status.CANCELLED: "cancelled", Status.REFUNDED: "refunded"}
+
+
+async def transfer(settings: Settings, request: "TransferRequest", wait: bool, timeout_seconds: float) -> Answer:
+    """Submit a transfer and wait for its outcome. Safe to repeat, whatever happened before."""
+    from activities.messages import TransferOutcome
+
+    fields = request.model_dump()
+    with progress(f"{request.transfer_id}: waiting for the outcome"):
+        async with temporal(settings, timeout_seconds) as submitter:
+            submitted = await submitter.transfer(request)
+            fields |= _link(settings, submitter.client.namespace, request.transfer_id, submitted.run_id)
+            if submitted.differences:
+                return answer(fields, KEY_REUSED, KEY_REUSED, "; ".join(submitted.differences))
+            if not wait and not submitted.replayed:
+                return answer(fields, Status.ACCEPTED)
+            outcome = await submitter.outcome(submitted, TransferOutcome, timeout_seconds)
+    reason = KEY_REUSED if outcome.status == KEY_REUSED else outcome.reason
+    return answer(fields, outcome.status, reason, outcome.detail, replayed=outcome.replayed)
+
+
+async def status(settings: Settings, transfer_id: str) -> Answer:
+    """Where a transfer is: from the books, and from Temporal as long as the books have not heard of it."""
+    check_id(transfer_id, "transfer id")
+    state = await _state(settings, transfer_id)
+    link, known = await _find(settings, transfer_id, must_answer=state is None)
+    if state is not None:
+        return _from_the_books(state, link)
+    return answer({"transfer_id": transfer_id} | link, Status.ACCEPTED) if known else _not_found(transfer_id)
+
+
+async def cancel(settings: Settings, transfer_id: str, reason: str, timeout_seconds: float) -> Answer:
+    """Ask for a transfer to be cancelled, and wait for the answer: cancelled, refunded, or too_late."""
+    from activities.messages import TransferOutcome
+
+    check_id(transfer_id, "transfer id")
+    if len(reason) > 256 or not reason.isprintable():
+        raise MalformedRequest("--reason must be at most 256 printable characters")
+    state = await _state(settings, transfer_id)
+    if state is None or not state.status.terminal:
+        with progress(f"{transfer_id}: cancelling"):
+            async with temporal(settings, timeout_seconds) as submitter:
+                found = await submitter.find(transfer_id)
+                if found is None:
+                    return _not_found(transfer_id)
+                await submitter.cancel(transfer_id, reason)
+                await submitter.outcome(found, TransferOutcome, timeout_seconds)
+        state = await _state(settings, transfer_id)
+    if state is None:
+        return _not_found(transfer_id)
+    link, _ = await _find(settings, transfer_id, must_answer=False)
+    return _from_the_books(state, link | {"cancel": _CANCEL_ANSWERS.get(state.status, "too_late")})
+
+
+def answer(
+    fields: dict[str, Any], status: str, reason: str | None = None, detail: str | None = None, replayed: bool = False
+) -> Answer:
+    """The fields of every answer about a transfer, in the order of the contract."""
+    known = None if status == KEY_REUSED else Status(status)
+    data = {
+        "transfer_id": fields["transfer_id"],
+        "status": str(status),
+        "reason": reason,
+        "detail": detail,
+        "replayed": replayed,
+        "amount_minor": fields.get("amount_minor"),
+        "currency": fields.get("currency"),
+        "from": fields.get("source"),
+        "to": fields.get("destination"),
+        "run_id": fields.get("run_id"),
+        "ui_url": fields.get("ui_url"),
+        "iso20022_status": known.iso20022 if known else None,
+    }
+    if "cancel" in fields:
+        data["cancel"] = fields["cancel"]
+    exit = _EXITS.get(known, Exit.OK) if known else Exit.KEY_REUSED
+    shown_above = frozenset({"transfer_id", "status", "replayed", "amount_minor", "currency"})
+    return Answer(data, exit, _headline(data, exit), hide=shown_above)
+
+
+def _headline(data: dict[str, Any], exit: Exit) -> str:
+    amount = f"  {say(data['amount_minor'], data['currency'])}" if data["amount_minor"] else ""
+    again = "  [dim](the recorded outcome: nothing moved now)[/]" if data["replayed"] else ""
+    return f"[bold]{data['transfer_id']}[/]  [{_COLOURS[exit]}]{data['status']}[/]{amount}{again}"
+
+
+def _from_the_books(state: TransferState, more: dict[str, Any]) -> Answer:
+    fields = state.transfer.content() | {"transfer_id": state.transfer.id} | more
+    return answer(fields, state.status, state.reason, state.detail)
+
+
+def _not_found(transfer_id: str) -> Answer:
+    reason = "transfer_not_found"
+    data = {"transfer_id": transfer_id, "status": None, "reason": reason, "detail": "nobody has heard of this id"}
+    return Answer(data, Exit.NO, f"[bold]{transfer_id}[/]  [yellow]{reason}[/]", hide=frozenset(data))
+
+
+async def _state(settings: Settings, transfer_id: str) -> TransferState | None:
+    """What the books say about a transfer; None if they have not heard of it, or do not exist yet."""
+    try:
+        async with books(settings) as reader:
+            return await reader.transfer(transfer_id)
+    except FileNotFoundError:
+        return None
+
+
+async def _find(settings: Settings, transfer_id: str, must_answer: bool) -> tuple[dict[str, Any], bool]:
+    """The link to a transfer's workflow, and whether Temporal knows it. Without a link if it need not answer."""
+    from engine.connection import NotReachable
+    from engine.submitting import Unanswered
+
+    try:
+        async with temporal(settings, 10) as submitter:
+            found = await submitter.find(transfer_id)
+            namespace = submitter.client.namespace
+    except (NotReachable, Unanswered):
+        if must_answer:
+            raise
+        return {}, False
+    return (_link(settings, namespace, transfer_id, found.run_id), True) if found else ({}, False)
+
+
+def _link(settings: Settings, namespace: str, transfer_id: str, run_id: str | None) -> dict[str, Any]:
+    from engine.connection import workflow_url
+    from engine.submitting import workflow_id
+
+    return {"run_id": run_id, "ui_url": workflow_url(settings, namespace, workflow_id(transfer_id), run_id)}
