@@ -22,6 +22,7 @@ RUN pip install --require-hashes --only-binary=:all: --requirement requirements-
 
 COPY pyproject.toml worker.py starter.py ./
 COPY activities ./activities
+COPY cli ./cli
 COPY engine ./engine
 COPY ledger ./ledger
 COPY workflows ./workflows

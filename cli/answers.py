@@ -18,6 +18,7 @@ from typing import Any
 
 import typer
 
+
 class Exit(IntEnum):
     """The exit status of every command."""
 

@@ -37,15 +37,15 @@ async def register(client: Client) -> list[str]:
             raise
         raise NotAllowed(
             f"this client may not register search attributes in namespace {client.namespace}; somebody who may runs:\n"
-            f"  {command(client.namespace)}"
+            f"{command(client.namespace)}"
         ) from error
     return [key.name for key in missing]
 
 
 def command(namespace: str) -> str:
-    """The command that registers all of them."""
-    attributes = " ".join(f"--name {key.name} --type {_NAMES[key.indexed_value_type]}" for key in ALL)
-    return f"temporal operator search-attribute create --namespace {namespace} {attributes}"
+    """The commands that register all of them, one a line: the CLI adds none of several if one is there already."""
+    create = f"temporal operator search-attribute create --namespace {namespace}"
+    return "\n".join(f"  {create} --name {key.name} --type {_NAMES[key.indexed_value_type]}" for key in ALL)
 
 
 def as_flags() -> list[str]:

@@ -1,14 +1,14 @@
 """Worker: how this project's workers are set up, in one place, with a reason for every number."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from temporalio.client import Client
 from temporalio.common import WorkerDeploymentVersion
-from temporalio.worker import Worker, WorkerDeploymentConfig
+from temporalio.worker import Interceptor, Worker, WorkerDeploymentConfig
 
 from activities.ledger import LedgerActivities
 from activities.notifiers import Notifier
@@ -36,11 +36,18 @@ def all_activities(ledger: Ledger, notifier: Notifier) -> list[Callable[..., Any
     ]
 
 
-def make_worker(client: Client, task_queue: str = TASK_QUEUE) -> Worker:
+def make_worker(
+    client: Client,
+    task_queue: str = TASK_QUEUE,
+    interceptors: Sequence[Interceptor] = (),
+    max_cached_workflows: int = 1000,
+) -> Worker:
     """A worker for the client's plugin (`WorkerPlugin`), which brings the workflows and the activities."""
     return Worker(
         client,
         task_queue=task_queue,
+        interceptors=interceptors,
+        max_cached_workflows=max_cached_workflows,
         graceful_shutdown_timeout=DRAIN,
         # After a worker died, a transfer's next task waits this long for it before another may take it.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),

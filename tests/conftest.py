@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from temporalio.client import Client
 
+from engine.embedded import EmbeddedServer
+from engine.plugin import ClientPlugin
 from ledger import failpoints
 from ledger.book import Ledger
 from tests.support.databases import DATABASES
@@ -73,3 +76,16 @@ def arm() -> Iterator[Callable[[str], None]]:
     """A function that arms failpoints in this process, until the test is over."""
     yield failpoints.arm
     failpoints.arm("")
+
+
+@pytest.fixture(scope="session")
+async def temporal_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedServer]:
+    """A real Temporal server, started when the first test asks for it."""
+    async with EmbeddedServer.running(tmp_path_factory.mktemp("temporal"), port=0, ui_port=None) as server:
+        yield server
+
+
+@pytest.fixture
+async def temporal(temporal_server: EmbeddedServer) -> Client:
+    """A client of the Temporal server, with the project's converter."""
+    return await Client.connect(temporal_server.address, plugins=[ClientPlugin()])

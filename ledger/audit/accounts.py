@@ -32,12 +32,11 @@ WITH sides AS (
     UNION ALL
     SELECT credit_account_id, sequence, amount_minor, credit_balance_after, 1 FROM postings
 ), changes AS (
-    SELECT account_id, sequence, stated, guard,
-           CASE guard WHEN '{Guard.CREDITS_MUST_NOT_EXCEED_DEBITS}' THEN -direction ELSE direction END
-               * amount_minor AS change
+    SELECT account_id, sequence, stated, guard, amount_minor,
+           CASE guard WHEN '{Guard.CREDITS_MUST_NOT_EXCEED_DEBITS}' THEN -direction ELSE direction END AS sign
     FROM sides JOIN accounts ON id = account_id
 ), prefixes AS (
-    SELECT account_id, sequence, stated, guard, {exact_sum("balance", "change", " OVER so_far")}
+    SELECT account_id, sequence, stated, guard, {exact_sum("balance", "amount_minor", "sign", " OVER so_far")}
     FROM changes
     WINDOW so_far AS (PARTITION BY account_id ORDER BY sequence ROWS UNBOUNDED PRECEDING)
 )"""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 VIOLATIONS_SHOWN = 100
@@ -52,27 +52,29 @@ class Check:
         found: list[Violation] = []
         more = 0
         async with connection.stream(text(sql)) as result:
-            async for row in result.mappings():
+            async for mapping in result.mappings():
+                row = whole(mapping)
                 if not self.confirmed(row):
                     continue
                 if len(found) == VIOLATIONS_SHOWN:
                     more += 1
                     continue
-                found.append(Violation(self.name, row["subject"], self.says.format_map(whole(row))))
+                found.append(Violation(self.name, row["subject"], self.says.format_map(row)))
         if more:
             found.append(Violation(self.name, "*", f"{more} more like these"))
         return found
 
 
-def whole(row: Row) -> dict[str, Any]:
+def whole(row: RowMapping) -> dict[str, Any]:
     """A row with each pair `x_high`, `x_low` put together as the int `x`."""
-    names = [name.removesuffix("_high") for name in row if name.endswith("_high")]
-    return dict(row) | {name: (int(row[f"{name}_high"]) << 32) + int(row[f"{name}_low"]) for name in names}
+    values = {str(name): value for name, value in row.items()}
+    names = [name.removesuffix("_high") for name in values if name.endswith("_high")]
+    return values | {name: (int(values[f"{name}_high"]) << 32) + int(values[f"{name}_low"]) for name in names}
 
 
-def exact_sum(name: str, column: str, over: str = "") -> str:
-    """The pair `name`: the exact sum of a bigint column, or with `over` its exact running sum."""
-    return _pair(name, _sum(f"{column} >> 32", over), _sum(f"{column} & {_LOW}", over))
+def exact_sum(name: str, column: str, sign: str = "1", over: str = "") -> str:
+    """The pair `name`: the exact sum of a bigint column, each with its sign (1 or -1); with `over` a running sum."""
+    return _pair(name, _sum(f"({column} >> 32) * {sign}", over), _sum(f"({column} & {_LOW}) * {sign}", over))
 
 
 def exact_sum_of_pairs(name: str, pair: str) -> str:

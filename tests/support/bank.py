@@ -1,0 +1,128 @@
+"""A bank for tests: a real ledger, a real Temporal server and a worker in this process, with gates to hold it at.
+
+The server is shared by all tests; every bank has a task queue and a prefix of ids of its own, so that tests do not
+see each other. The workflow sandbox is on, and an import that it was not told of is an error.
+"""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest, ResetWorkflowExecutionRequest
+from temporalio.client import Client
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+from temporalio.workflow import SandboxImportNotificationPolicy
+
+from activities.messages import TransferOutcome, TransferRequest
+from engine.plugin import WorkerPlugin
+from engine.submitting import Submitted, Submitter, workflow_id
+from engine.worker import all_activities, make_worker
+from ledger.book import Ledger
+from ledger.transfer import Status
+from tests.support import examples
+from tests.support.gates import Gates
+from tests.support.receiver import RememberingNotifier
+
+PATIENCE = 60.0
+"""How long a test waits for an outcome, in seconds, before it fails. No test is about speed."""
+
+
+def sandbox() -> SandboxedWorkflowRunner:
+    """The workflow sandbox, raising for imports it was not told of."""
+    policy = (
+        SandboxImportNotificationPolicy.WARN_ON_DYNAMIC_IMPORT
+        | SandboxImportNotificationPolicy.RAISE_ON_UNINTENTIONAL_PASSTHROUGH
+    )
+    return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_import_notification_policy(policy))
+
+
+@dataclass
+class Bank:
+    """The parts of a running bank, and the few things that tests say to it."""
+
+    ledger: Ledger
+    client: Client
+    task_queue: str = field(default_factory=lambda: f"queue-{uuid.uuid4().hex[:8]}")
+    gates: Gates = field(default_factory=Gates)
+    notifier: RememberingNotifier = field(default_factory=RememberingNotifier)
+
+    @property
+    def submitter(self) -> Submitter:
+        """What callers submit with."""
+        return Submitter(self.client, self.task_queue)
+
+    def request(
+        self, name: str = "T1", source: str = "alice", destination: str = "bob", amount_minor: int = 25_00
+    ) -> TransferRequest:
+        """A request of this bank's own; by default 25.00 USD from Alice to Bob."""
+        return TransferRequest(
+            transfer_id=f"{self.task_queue}.{name}",
+            source=source,
+            destination=destination,
+            amount_minor=amount_minor,
+            currency="USD",
+        )
+
+    async def start(self, request: TransferRequest) -> Submitted:
+        """Submit a request without waiting for its outcome."""
+        return await self.submitter.transfer(request)
+
+    async def outcome(self, submitted: Submitted) -> TransferOutcome:
+        """Wait for an outcome."""
+        return await self.submitter.outcome(submitted, TransferOutcome, PATIENCE)
+
+    async def transfer(self, request: TransferRequest) -> TransferOutcome:
+        """Submit a request and wait for its outcome, as the starter does."""
+        return await self.outcome(await self.start(request))
+
+    async def cancel(self, request: TransferRequest, reason: str = "changed my mind") -> None:
+        """Ask for a transfer to be cancelled."""
+        await self.submitter.cancel(request.transfer_id, reason)
+
+    async def reset(self, request: TransferRequest) -> Submitted:
+        """Reset a transfer's workflow to its first task: Temporal forgets everything it did."""
+        id = workflow_id(request.transfer_id)
+        history = await self.client.get_workflow_handle(id).fetch_history()
+        first_task = next(
+            event.event_id for event in history.events if event.HasField("workflow_task_started_event_attributes")
+        )
+        answer = await self.client.workflow_service.reset_workflow_execution(
+            ResetWorkflowExecutionRequest(
+                namespace=self.client.namespace,
+                workflow_execution=WorkflowExecution(workflow_id=id),
+                reason="a test",
+                request_id=uuid.uuid4().hex,
+                workflow_task_finish_event_id=first_task + 1,
+            )
+        )
+        return Submitted(id, answer.run_id)
+
+    async def forget(self, request: TransferRequest) -> None:
+        """Delete a transfer's closed workflow, as retention does, and wait until Temporal knows nothing of it."""
+        id = workflow_id(request.transfer_id)
+        await self.client.workflow_service.delete_workflow_execution(
+            DeleteWorkflowExecutionRequest(
+                namespace=self.client.namespace, workflow_execution=WorkflowExecution(workflow_id=id)
+            )
+        )
+        while await self.submitter.find(request.transfer_id) is not None:  # noqa: ASYNC110  # Temporal does it later
+            await asyncio.sleep(0.05)
+
+    async def balances(self, *account_ids: str) -> list[int]:
+        """The balances of several accounts, in minor units; of Alice, Bob and transit unless others are named."""
+        return await examples.balances(self.ledger, *(account_ids or ("alice", "bob", "transit:USD")))
+
+    async def status(self, request: TransferRequest) -> Status | None:
+        """Where the books say a transfer is."""
+        return await examples.status(self.ledger, request.transfer_id)
+
+    @asynccontextmanager
+    async def working(self, max_cached_workflows: int = 1000) -> AsyncIterator[None]:
+        """Run a worker for this bank."""
+        activities = all_activities(self.ledger, self.notifier)
+        client = Client(**(self.client.config() | {"plugins": [WorkerPlugin(activities, sandbox())]}))  # type: ignore[arg-type]  # a client's config is its arguments
+        async with make_worker(client, self.task_queue, [self.gates], max_cached_workflows):
+            yield

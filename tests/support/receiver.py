@@ -1,0 +1,27 @@
+"""A receiver of notifications that remembers what it saw: the one hand-written fake at the outside edge."""
+
+from activities.notifiers import DeliveryFailed
+
+
+class RememberingNotifier:
+    """Takes every notification, unless it is told to refuse the next ones; counts effects by key."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, str]] = []
+        self.refusals = 0
+        self.refused = 0
+
+    async def deliver(self, key: str, body: str) -> None:
+        """Remember a delivery, or refuse it."""
+        if self.refusals:
+            self.refusals -= 1
+            self.refused += 1
+            raise DeliveryFailed("the receiver is out for lunch")
+        self.seen.append((key, body))
+
+    async def aclose(self) -> None:
+        """Nothing to give back."""
+
+    def keys(self, transfer_id: str) -> list[str]:
+        """The keys delivered about one transfer, in order."""
+        return [key for key, _ in self.seen if key.startswith(f"{transfer_id}/")]
