@@ -6,6 +6,7 @@ anything that is no terminal, each table appears once, when it is complete.
 
 import contextlib
 import sys
+import textwrap
 import time
 from collections.abc import Iterator, Sequence
 
@@ -44,34 +45,35 @@ class Show:
 
     def note(self, text: str) -> None:
         """A quiet line at the margin."""
-        self._console.print(f"[dim]{text}[/]")
+        self._console.print(Text(text, style="dim"), soft_wrap=True)  # a broken link is no link
 
     def headline(self, number: int, title: str, why: str) -> None:
         """The beginning of a step."""
         self._console.print(f"\n[bold cyan]{number:>2}[/]  [bold]{title}[/]")
-        self._indented(Text(why))
+        self._indented(Text("\n".join(_balanced(why, self._console.width - _INDENT))))
         self._console.print()
 
     @contextlib.contextmanager
     def playing(self) -> Iterator[None]:
         """The time of a step in which its table grows."""
         self._moments = []
-        with Live(get_renderable=self._picture, console=self._console, refresh_per_second=10) as self._live:
-            yield
-        if self._moments:
-            self._console.print()
+        try:
+            with self._alive() as self._live:
+                yield
+        finally:
+            self._live = None
+            if self._moments:
+                self._indented(self._picture())
+                self._console.print()
 
-    def command(self, words: Sequence[str], prompt: str = "$", remark: str = "") -> None:
+    def command(self, words: Sequence[str], prompt: str = "$") -> None:
         """A command as a user types it, over several lines if it is too long for one."""
         lines = _folded(words, self._console.width - _INDENT - 5)
         for index, line in enumerate(lines):
-            text = Text(f"{prompt} " if index == 0 else "    ", style="dim")
-            text.append(line, style="not dim cyan")
-            if index < len(lines) - 1:
-                text.append(" \\", style="dim")
-            elif remark:
-                text = text.append(f"  # {remark}", style="dim")
-            self._indented(text)
+            after = " \\" if index < len(lines) - 1 else ""
+            self._indented(
+                Text.assemble((f"{prompt} " if index == 0 else "    ", "dim"), (line, "cyan"), (after, "dim"))
+            )
 
     def event(self, text: str) -> None:
         """Something that happens by itself, or is done to the processes."""
@@ -85,8 +87,7 @@ class Show:
     def waiting(self, text: str) -> Iterator[None]:
         """A spinner with the seconds that have passed."""
         self._waiting, self._since = Spinner("dots", text=text, style="cyan"), time.monotonic()
-        live = contextlib.nullcontext() if self._live and self._live.is_started else self._alone()
-        with live:
+        with contextlib.nullcontext() if self._live else self._alive():
             try:
                 yield
             finally:
@@ -104,20 +105,32 @@ class Show:
         """A claim that is not so."""
         self._indented(Text.assemble(("✗ ", "bold red"), (text, "red")))
 
-    def figures(self, title: str, rows: Sequence[tuple[str, str]]) -> None:
-        """A title and a few named figures."""
-        self._console.print(f"\n    [bold]{title}[/]")
+    def figures(self, rows: Sequence[tuple[str, str]]) -> None:
+        """A few named figures."""
         table = Table.grid(padding=(0, 2))
         for name, value in rows:
             table.add_row(Text(name, style="dim"), value)
+        self._console.print()
         self._indented(table)
         self._console.print()
 
-    def _indented(self, what: RenderableType) -> None:
-        self._console.print(Padding(what, (0, 0, 0, _INDENT)))
+    def ending(self, text: str) -> None:
+        """The last word."""
+        self._console.print(f"\n[bold]{text}[/]")
 
-    def _alone(self) -> Live:
-        return Live(get_renderable=self._picture, console=self._console, refresh_per_second=10, transient=True)
+    def _indented(self, what: RenderableType) -> None:
+        parts = what.wrap(self._console, self._console.width - _INDENT) if isinstance(what, Text) else [what]
+        for part in parts:
+            self._console.print(Padding(part, (0, 0, 0, _INDENT), expand=False))
+
+    def _alive(self) -> Live:
+        """The part of the screen that changes. Gone at its end, and not there at all where there is no screen."""
+        return Live(
+            get_renderable=lambda: Padding(self._picture(), (0, 0, 0, _INDENT), expand=False),
+            console=self._console,
+            refresh_per_second=10,
+            transient=True,
+        )
 
     def _picture(self) -> RenderableType:
         parts: list[RenderableType] = []
@@ -128,11 +141,11 @@ class Show:
             row = Table.grid()
             row.add_row(self._waiting, elapsed)
             parts += ["", row] if self._moments else [row]
-        return Padding(Group(*parts), (0, 0, 0, _INDENT))
+        return Group(*parts)
 
 
 def _table(moments: Sequence[tuple[str, Balances]]) -> Table:
-    """Accounts down, moments across. What has changed since the moment before is green or red."""
+    """Accounts down, moments across. What has changed since the moment before stands out."""
     table = Table.grid(padding=(0, 1))
     table.add_column(no_wrap=True, min_width=11)
     header = [Text("USD", style="dim")]
@@ -159,9 +172,19 @@ def _table(moments: Sequence[tuple[str, Balances]]) -> Table:
 def _amount(now: int | None, before: int | None, first: bool) -> Text:
     if now is None:
         return Text("—", style="dim")
-    if first or now == before:
-        return Text(format_amount(now, "USD"))
-    return Text(format_amount(now, "USD"), style="bold green" if now > (before or 0) else "bold red")
+    text = Text(format_amount(now, "USD"))
+    if not first:
+        text.stylize("dim" if now == before else "bold green" if now > (before or 0) else "bold yellow")
+    return text
+
+
+def _balanced(text: str, width: int) -> list[str]:
+    """The text in as few lines as fit, all of about the same length: no word is left alone on the last one."""
+    lines = fewest = textwrap.wrap(text, width)
+    while width > 1 and len(lines) == len(fewest):
+        fewest, width = lines, width - 1
+        lines = textwrap.wrap(text, width)
+    return fewest
 
 
 def _folded(words: Sequence[str], width: int) -> list[str]:

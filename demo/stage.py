@@ -62,6 +62,7 @@ class Stage:
         self.client = client
         self.asked = 0  # how often somebody asked for money to be moved
         self.replayed = 0  # how many of the answers were recorded ones
+        self.worker: asyncio.subprocess.Process | None = None
         self._settings = settings
         self._running: set[asyncio.subprocess.Process] = set()
         self._workers = 0
@@ -81,17 +82,24 @@ class Stage:
                 finally:
                     await stage._end_all()
 
-    async def start_worker(self, armed: str = "") -> asyncio.subprocess.Process:
-        """A worker that is ready for work, with these failpoints armed. Its log goes to a file."""
+    async def start_worker(self, armed: str = "") -> None:
+        """Start a worker with these failpoints armed, and wait until it is ready. Its log goes to a file."""
         self._workers += 1
         log = self.data / f"worker-{self._workers}.log"
-        worker = await self.start(["worker.py"], armed, log)
+        worker = self.worker = await self.start(["worker.py"], armed, log)
         deadline = time.monotonic() + PATIENCE_SECONDS
         while "ready:" not in log.read_text(encoding="utf-8"):
             if worker.returncode is not None or time.monotonic() > deadline:
                 raise NotAsTold(f"the worker did not come up; see {log}")
             await asyncio.sleep(0.02)
-        return worker
+
+    async def worker_died(self) -> int:
+        """Wait for the worker's end, and return its exit status: minus the number of the signal that killed it."""
+        assert self.worker is not None
+        try:
+            return await asyncio.wait_for(self.worker.wait(), PATIENCE_SECONDS)
+        except TimeoutError:
+            raise NotAsTold(f"the worker was to die, and runs after {PATIENCE_SECONDS:.0f} s") from None
 
     async def ask(self, *arguments: str, armed: str = "") -> Told:
         """Run `starter.py` with these arguments, as a user would, and wait for what it says."""
@@ -104,17 +112,17 @@ class Stage:
 
     async def hear(self, caller: asyncio.subprocess.Process) -> Told:
         """Wait for a process that prints one line of JSON, and return what it said."""
-        async with asyncio.timeout(2 * PATIENCE_SECONDS):
-            output, _ = await caller.communicate()
+        try:
+            output, _ = await asyncio.wait_for(caller.communicate(), 2 * PATIENCE_SECONDS)
+        except TimeoutError:
+            raise NotAsTold(f"a caller had no answer within {2 * PATIENCE_SECONDS:.0f} s") from None
         assert caller.returncode is not None
         self._running.discard(caller)
         data: dict[str, Any] = json.loads(output) if output.strip() else {}
         self.replayed += bool(data.get("replayed")) or bool(data.get("deposit", {}).get("replayed"))
         return Told(caller.returncode, data)
 
-    async def start(
-        self, arguments: list[str], armed: str = "", log: Path | None = None
-    ) -> asyncio.subprocess.Process:
+    async def start(self, arguments: list[str], armed: str = "", log: Path | None = None) -> asyncio.subprocess.Process:
         """Start Python with these arguments. With a log, all that it says goes there."""
         with open(log or self.data / "callers.log", "ab") as output:
             process = await asyncio.create_subprocess_exec(
@@ -135,7 +143,7 @@ class Stage:
         """What is in these accounts, from the books."""
         async with self._reader() as reader:
             accounts = [await reader.account(account_id) for account_id in account_ids]
-        return {id: account and account.balance for id, account in zip(account_ids, accounts, strict=True)}
+        return {id: account.balance if account else None for id, account in zip(account_ids, accounts, strict=True)}
 
     async def keys(self, account_id: str) -> list[str]:
         """The key of every posting to an account, oldest first: its statement."""
@@ -180,6 +188,7 @@ def _environment_of(data: Path) -> Iterator[None]:
     for name in before:
         if name.startswith(("TEMPORAL_", "DURABLE_TRANSFERS_", "LEDGER_")):
             del os.environ[name]
+    failpoints.arm("")  # the user's were read when the module was
     (data / "temporal.toml").touch()
     os.environ["TEMPORAL_CONFIG_FILE"] = str(data / "temporal.toml")  # no profiles, instead of the user's
     os.environ["DURABLE_TRANSFERS_DATA"] = str(data)

@@ -30,8 +30,8 @@ _SQLITE_SAFE = {"journal_mode": ("wal",), "synchronous": ("2", "3"), "foreign_ke
 _BEGIN = "ledger_begin"
 _POSTGRESQL_SETTINGS = {
     "application_name": "durable-transfers",
-    "lock_timeout": "10s",
-    "idle_in_transaction_session_timeout": "15s",
+    "lock_timeout": "4s",
+    "idle_in_transaction_session_timeout": "5s",  # a frozen worker lets go of the hot rows
     "statement_timeout": "60s",
 }
 _POSTGRESQL_SAFE = {

@@ -6,8 +6,10 @@ They are armed by one environment variable, a list separated by `;`:
 
 that is `site[key]=fate@nth`: at the nth passage of the site (by that key; any key without one), and only
 then, the process is killed with SIGKILL, or FailpointError is raised, or the task sleeps for so many seconds.
-`nth` is 1 if left out; `*` means every passage. With DURABLE_TRANSFERS_FAILPOINTS_LOG set to a file, what
-fires is written there and synced first, so that a fault which was planned but never happened can be told.
+`nth` is 1 if left out; `2+` means every passage from the second on, and `*` every passage.
+
+With DURABLE_TRANSFERS_FAILPOINTS_LOG set to a file, what fires is written there and synced first, so that a fault
+which was planned but never happened can be told.
 """
 
 import asyncio
@@ -39,7 +41,7 @@ SITES = frozenset(
 """Every site there is. Arming any other name is an error: a fault that cannot fire proves nothing."""
 
 _PLAN = re.compile(
-    r"(?P<site>[a-z._]+)(\[(?P<key>[^\]]+)\])?=(?P<fate>kill|raise|stall)(:(?P<seconds>[0-9.]+))?(@(?P<nth>[0-9]+|\*))?"
+    r"(?P<site>[a-z._]+)(\[(?P<key>[^\]]+)\])?=(?P<fate>kill|raise|stall)(:(?P<seconds>[0-9.]+))?(@((?P<nth>[0-9]+)(?P<on>\+)?|\*))?"
 )
 
 
@@ -54,8 +56,13 @@ class Plan:
     site: str
     fate: str
     key: str | None = None
-    nth: int | None = 1
+    first: int = 1
+    last: int | None = 1
     seconds: float = 0.0
+
+    def fires_at(self, passage: int) -> bool:
+        """Whether it fires at the nth passage, counted from 1."""
+        return self.first <= passage and (self.last is None or passage <= self.last)
 
 
 def parse(text: str) -> list[Plan]:
@@ -65,8 +72,10 @@ def parse(text: str) -> list[Plan]:
         match = _PLAN.fullmatch(part)
         if match is None or match["site"] not in SITES:
             raise ValueError(f"{ENVIRONMENT}: cannot read {part!r}; sites are {', '.join(sorted(SITES))}")
-        nth = None if match["nth"] == "*" else int(match["nth"] or 1)
-        plans.append(Plan(match["site"], match["fate"], match["key"], nth, float(match["seconds"] or 0)))
+        every = part.endswith("@*")
+        first = int(match["nth"] or 1)
+        last = None if every or match["on"] else first
+        plans.append(Plan(match["site"], match["fate"], match["key"], first, last, float(match["seconds"] or 0)))
     return plans
 
 
@@ -89,7 +98,7 @@ async def passing(site: str, keys: Iterable[str] = ()) -> None:
         if plan.site != site or (plan.key is not None and plan.key not in passed_by):
             continue
         _passages[plan] += 1
-        if plan.nth is None or _passages[plan] == plan.nth:
+        if plan.fires_at(_passages[plan]):
             await _fire(plan)
 
 

@@ -22,8 +22,9 @@ with workflow.unsafe.imports_passed_through():
 FIRST_ROUND = timedelta(seconds=30)
 LONGEST_ROUND = timedelta(hours=1)
 PAUSE = timedelta(seconds=5)
-ATTEMPT = timedelta(seconds=10)
-"""How long one attempt may take. Beyond it the attempt is a zombie: if it still commits, its key makes it a replay."""
+ATTEMPT = timedelta(seconds=5)
+"""How long one attempt may take, and so how soon a dead worker's leg is asked of another. Beyond it the attempt is a
+zombie: if it still commits, its key makes it a replay."""
 
 RETRIES = RetryPolicy(
     initial_interval=timedelta(milliseconds=200), backoff_coefficient=2.0, maximum_interval=timedelta(seconds=10)
@@ -44,25 +45,36 @@ class Asking:
     ) -> Answered:
         """Ask until there is an answer; a cancel of the workflow does not stop it."""
         while True:
-            if (answer := await self.unless_cancelled(activity, question, summary)) is not None:
+            if (answer := await self._ask(activity, question, summary, stops_at_cancel=False)) is not None:
                 return answer
 
     async def unless_cancelled(
         self, activity: Callable[[Any, Asked], Awaitable[Answered]], question: Asked, summary: str
     ) -> Answered | None:
-        """Ask until there is an answer. None when the workflow was cancelled first: the effect is then unknown."""
+        """Ask until there is an answer, or the workflow is cancelled: None. The effect is then unknown."""
+        return await self._ask(activity, question, summary, stops_at_cancel=True)
+
+    async def _ask(
+        self,
+        activity: Callable[[Any, Asked], Awaitable[Answered]],
+        question: Asked,
+        summary: str,
+        stops_at_cancel: bool,
+    ) -> Answered | None:
         length = FIRST_ROUND
         while True:
             try:
                 return await _round(activity, question, summary, length)
             except (ActivityError, asyncio.CancelledError) as error:
-                if is_cancelled_exception(error) and workflow.cancellation_reason() is not None:
+                # A cancel that came while an attempt was silent shows as that attempt's timeout, not as a cancel.
+                if workflow.cancellation_reason() is not None and (stops_at_cancel or is_cancelled_exception(error)):
                     return None
                 self._call_for_attention(summary, error)
             try:
                 await workflow.sleep(PAUSE, summary=f"before asking again: {summary}")
             except asyncio.CancelledError:
-                return None
+                if stops_at_cancel:
+                    return None
             length = min(length * 2, LONGEST_ROUND)
 
     def answered(self) -> None:

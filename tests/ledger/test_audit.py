@@ -4,6 +4,7 @@ Divergences are made as a bug or an attacker would: in the database itself, with
 out of the way, and put back afterwards.
 """
 
+import asyncio
 import json
 import random
 import sqlite3
@@ -148,6 +149,22 @@ async def test_a_read_only_reader_can_audit_books_that_are_open_for_writing(ledg
         report = await audit(reader)
 
     assert report.ok
+
+
+async def test_books_are_clean_at_every_instant_while_money_moves(ledger: Ledger) -> None:
+    """One audit sees one instant: with commits going on all the time, nothing ever seems to be missing."""
+    await open_with(ledger, alice=500_00, bob=0)
+
+    async def move(n: int) -> None:
+        transfer = a_transfer(f"T{n}", amount_minor=1_00)
+        await ledger.apply(debit(transfer))
+        await ledger.apply(credit(transfer))
+
+    moving = [asyncio.create_task(move(n)) for n in range(100)]
+    reports = [await audit(ledger) for _ in range(5)]
+    await asyncio.gather(*moving)
+
+    assert [report.violations for report in reports] == [()] * 5
 
 
 async def test_sums_past_64_bits_are_exact(ledger: Ledger) -> None:

@@ -191,7 +191,7 @@ def _said(request: Request, outcome: Outcome) -> Answer:
 ACCOUNT = ("currency", "guard", "status", "version", "debits_posted", "credits_posted")
 """The columns of an account, in the order of the oracle's fields."""
 
-EXAMPLES = {"quick": (40, 25), "thorough": (1500, 60)}
+EXAMPLES = {"quick": (30, 25), "thorough": (1500, 60)}
 """How many sequences of how many steps each profile plays, on each database."""
 
 

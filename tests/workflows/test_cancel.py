@@ -17,7 +17,7 @@ async def _cancelled_while_unanswered(bank: Bank, arm: Arm, request: TransferReq
     leg = fault.partition("/")[2].partition("]")[0]
     arm(fault)
     submitted = await bank.start(request)
-    while bank.gates.attempts.get(leg, 0) < 2:  # noqa: ASYNC110  # a retry is Temporal's doing; nothing to wait on
+    while bank.gates.attempts.get(leg, 0) < 2:
         await asyncio.sleep(0.02)
     await bank.cancel(request)
     return await bank.outcome(submitted)
@@ -122,6 +122,26 @@ async def test_a_cancel_while_the_credit_does_not_answer_and_has_not_happened(ba
     arm("")
     assert (outcome.status, outcome.reason) == ("refunded", "cancelled")
     assert (await bank.ledger.apply(operations.credit(request.as_transfer()))).fenced
+    assert await bank.balances() == [100_00, 0, 0]
+
+
+async def test_a_cancel_while_an_attempt_hangs_is_answered_and_the_attempt_meets_the_fence(bank: Bank) -> None:
+    """
+    The hanging attempt's time runs out, the refund fences the credit; then the attempt wakes up and does its work.
+    """
+    request = bank.request()
+    gate = bank.gates.close("credit", before=True)
+    ended = bank.gates.close("credit", before=False)
+    submitted = await bank.start(request)
+    await gate.reached.wait()
+    await bank.cancel(request)
+
+    outcome = await bank.outcome(submitted)
+    gate.open.set()
+    await ended.reached.wait()
+    ended.open.set()
+
+    assert (outcome.status, outcome.reason) == ("refunded", "cancelled")
     assert await bank.balances() == [100_00, 0, 0]
 
 

@@ -1,0 +1,1 @@
+"""How fast, against what: medians and ratios of one run, each beside its target. Run by `make bench`."""

@@ -1,0 +1,163 @@
+"""One transfer against the floor: the same server, the same worker, the same client calls, turn by turn."""
+
+import asyncio
+import contextlib
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from temporalio.common import WorkflowIDReusePolicy
+
+from activities.messages import TransferOutcome, TransferRequest
+from bench.databases import Databases
+from bench.figure import Figure, Line, at_least, at_most, histogram, median, percentile, ratio
+from bench.transfer_worker import ACCOUNTS
+from engine.connection import connect
+from engine.embedded import EmbeddedServer
+from engine.plugin import ClientPlugin
+from engine.settings import ROOT, TASK_QUEUE, Settings
+from engine.submitting import Submitted, Submitter
+from ledger.fingerprint import Content
+from ledger.transfer import Status, Transfer
+
+IN_FLIGHT = 30
+STEP = 0.050
+"""What a server that polls its queues 20 times a second adds, in seconds."""
+
+Run = Callable[[Transfer], Awaitable[None]]
+
+
+class _Starter(Submitter):
+    """A submitter that does not look at what it has started: its start is one call, as the floor's is."""
+
+    async def _look(self, id: str, content: Content, started: bool) -> Submitted | None:
+        return Submitted(id, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """The ways to run one workflow to its end: the floor, a transfer, and a transfer as callers submit it."""
+
+    starter: _Starter
+    submitter: Submitter
+
+    async def floor(self, transfer: Transfer) -> None:
+        """Start a Floor through the same call, and wait for its result."""
+        id = f"floor/{transfer.id}"
+        policy = WorkflowIDReusePolicy.REJECT_DUPLICATE
+        await self.starter._start("Floor", id, _request(transfer), id_reuse_policy=policy)
+        await self.starter.client.get_workflow_handle(id, result_type=str).result()
+
+    async def transfer(self, transfer: Transfer) -> None:
+        """Start a Transfer with all that Submitter gives it, and wait for its result."""
+        _check(await self._run(self.starter, transfer))
+
+    async def submitted(self, transfer: Transfer) -> None:
+        """The same through Submitter, which describes what it has started."""
+        _check(await self._run(self.submitter, transfer))
+
+    async def _run(self, submitter: Submitter, transfer: Transfer) -> TransferOutcome:
+        return await submitter.outcome(await submitter.transfer(_request(transfer)), TransferOutcome, 60)
+
+
+async def measure(_: Databases, quick: bool) -> Figure:
+    """Throughput with 30 in flight and latency of one at a time, of transfers and of the floor."""
+    pairs, size, singles = (4, 60, 30) if quick else (8, 150, 80)
+    async with _running() as sides:
+        for warm_up in (sides.floor, sides.transfer, sides.submitted):
+            await _throughput(warm_up, IN_FLIGHT * 2)
+        floor, transfer = await _turns(sides.floor, sides.transfer, pairs, size)
+        alone_floor, alone, submitted = await _latencies(sides, singles)
+    above = percentile(alone, 95) - median(alone)
+    return Figure(
+        "One transfer against the floor, a workflow of three activities that do nothing",
+        f"{pairs} turns of {size} workflows each with {IN_FLIGHT} in flight; then {singles} of each, one at a time. "
+        "Judged on start + result, with the same two client calls on both sides.",
+        [
+            Line(f"floor, {IN_FLIGHT} in flight", median(floor), "workflows/s"),
+            Line(f"transfer, {IN_FLIGHT} in flight", median(transfer), "transfers/s"),
+            Line("throughput of the floor's", ratio(transfer, floor), "ratio", at_least(0.85)),
+            Line("floor, one at a time", median(alone_floor) * 1000, "ms"),
+            Line("transfer, one at a time", median(alone) * 1000, "ms"),
+            Line("latency of the floor's", median(alone) / median(alone_floor), "ratio", at_most(1.3)),
+            Line("95th percentile above the median", above * 1000, "ms", at_most(STEP * 1000)),
+            Line("through Submitter, which also describes", median(submitted) * 1000, "ms"),
+        ],
+        [
+            histogram("floor, one at a time", alone_floor),
+            histogram("transfer, one at a time (steps of 50 ms would show here)", alone),
+        ],
+    )
+
+
+async def _turns(floor: Run, transfer: Run, pairs: int, size: int) -> tuple[list[float], list[float]]:
+    rates: tuple[list[float], list[float]] = ([], [])
+    for turn in range(pairs):
+        sides = [(floor, rates[0]), (transfer, rates[1])]
+        for run, into in sides if turn % 2 else reversed(sides):
+            into.append(await _throughput(run, size))
+    return rates
+
+
+async def _throughput(run: Run, size: int) -> float:
+    waiting = ACCOUNTS.transfers(size)
+
+    async def caller() -> None:
+        while waiting:
+            await run(waiting.pop())
+
+    began = time.perf_counter()
+    await asyncio.gather(*(caller() for _ in range(IN_FLIGHT)))
+    return size / (time.perf_counter() - began)
+
+
+async def _latencies(sides: Sides, times: int) -> tuple[list[float], list[float], list[float]]:
+    taken: tuple[list[float], list[float], list[float]] = ([], [], [])
+    for _ in range(times):
+        for run, into in zip((sides.floor, sides.transfer, sides.submitted), taken, strict=True):
+            (one,) = ACCOUNTS.transfers(1)
+            began = time.perf_counter()
+            await run(one)
+            into.append(time.perf_counter() - began)
+    return taken
+
+
+@contextlib.asynccontextmanager
+async def _running() -> AsyncIterator[Sides]:
+    """A server on a file of its own, a worker in a process of its own, and this process as the client."""
+    with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
+        data = Path(folder)
+        async with EmbeddedServer.running(data, port=0, ui_port=None) as server:
+            worker = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "bench.transfer_worker", folder, server.address),
+                cwd=ROOT,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+            )
+            assert worker.stdin is not None and worker.stdout is not None
+            try:
+                if await asyncio.wait_for(worker.stdout.readline(), 60) != b"ready\n":
+                    raise RuntimeError("the worker did not start")
+                client = await connect(Settings(data, "", None), [ClientPlugin()], server.address)
+                yield Sides(_Starter(client, TASK_QUEUE), Submitter(client, TASK_QUEUE))
+            finally:
+                worker.stdin.close()
+                await worker.wait()
+
+
+def _request(transfer: Transfer) -> TransferRequest:
+    return TransferRequest(
+        transfer_id=transfer.id,
+        source=transfer.source,
+        destination=transfer.destination,
+        amount_minor=transfer.amount_minor,
+        currency=transfer.currency,
+    )
+
+
+def _check(outcome: TransferOutcome) -> None:
+    if outcome.status != Status.SETTLED or outcome.replayed:
+        raise RuntimeError(f"a transfer did not settle: {outcome}")

@@ -1,0 +1,1 @@
+"""The demo, played as a newcomer plays it."""

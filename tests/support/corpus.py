@@ -1,0 +1,138 @@
+"""The corpus of bad inputs, as data: what nobody may get past any door, each with a name that says what is wrong.
+
+    BAD_AMOUNT_TEXTS    what people type, with the currency they mean
+    BAD_AMOUNTS         what arrives as a JSON value (or a Python one) for `amount_minor`
+    BAD_IDS             what arrives as a transfer, deposit or account id
+    OWN_ACCOUNTS        well-formed ids of accounts that are the ledger's own
+    BAD_CURRENCIES      what arrives as a currency
+
+Every door is tried with it: the ledger here, and whatever takes requests from outside.
+"""
+
+from typing import Any
+
+BAD_AMOUNT_TEXTS: dict[str, tuple[str, str]] = {
+    "zero": ("0", "USD"),
+    "zero with decimals": ("0.00", "USD"),
+    "negative": ("-5", "USD"),
+    "minus zero": ("-0", "USD"),
+    "a plus sign": ("+5", "USD"),
+    "too many decimals for USD": ("25.001", "USD"),
+    "too many decimals, all zero": ("25.000", "USD"),
+    "decimals for JPY": ("1.5", "JPY"),
+    "a zero decimal for JPY": ("1.0", "JPY"),
+    "four decimals for KWD": ("1.2345", "KWD"),
+    "one more than the books can hold": ("92233720368547758.08", "USD"),
+    "one more than the books can hold in JPY": ("9223372036854775808", "JPY"),
+    "far more than the books can hold": ("9" * 30, "USD"),
+    "endless digits": ("9" * 10_000, "USD"),
+    "not a number": ("NaN", "USD"),
+    "infinity": ("Infinity", "USD"),
+    "minus infinity": ("-inf", "USD"),
+    "an exponent": ("1e3", "USD"),
+    "a large exponent": ("1E400", "USD"),
+    "empty": ("", "USD"),
+    "a space": (" ", "USD"),
+    "a space before": (" 5", "USD"),
+    "a space after": ("5 ", "USD"),
+    "a line end after": ("5\n", "USD"),
+    "no whole part": (".50", "USD"),
+    "no fraction after the point": ("5.", "USD"),
+    "two points": ("1.2.3", "USD"),
+    "a comma": ("25,00", "USD"),
+    "thousands": ("1,000.00", "USD"),
+    "an underscore": ("1_000", "USD"),
+    "hexadecimal": ("0x10", "USD"),
+    "a currency sign": ("$5", "USD"),
+    "the currency inside": ("5 USD", "USD"),
+    "words": ("five", "USD"),
+    "full-width digits": ("５", "USD"),
+    "Arabic-Indic digits": ("٥", "USD"),
+    "a superscript": ("5²", "USD"),
+    "a true minus sign": ("−5", "USD"),
+    "a NUL after": ("5\x00", "USD"),
+    "a lone surrogate": ("5\ud800", "USD"),
+}
+
+BAD_AMOUNTS: dict[str, Any] = {
+    "zero": 0,
+    "negative": -5,
+    "one more than the books can hold": 2**63,
+    "far more than the books can hold": 10**40,
+    "true": True,
+    "false": False,
+    "a float": 25.0,
+    "a float with a fraction": 25.5,
+    "not a number": float("nan"),
+    "infinity": float("inf"),
+    "null": None,
+    "text": "2500",
+    "an amount as people write it": "25.00",
+    "a list": [2500],
+    "an object": {"minor": 2500},
+}
+
+BAD_IDS: dict[str, Any] = {
+    "empty": "",
+    "129 characters": "a" * 129,
+    "10,000 characters": "a" * 10_000,
+    "a slash": "T1/credit",
+    "a slash alone": "/",
+    "a backslash": "T1\\credit",
+    "a space": "T 1",
+    "a space before": " T1",
+    "a space after": "T1 ",
+    "a line end after": "T1\n",
+    "a carriage return after": "T1\r",
+    "a tab": "T\t1",
+    "a NUL": "T1\x00",
+    "a NUL inside": "T1\x00/../x",
+    "an escape": "T1\x1b[31m",
+    "a delete": "T1\x7f",
+    "a quote": "T1' OR '1'='1",
+    "a percent sign": "T%1",
+    "an asterisk": "T*",
+    "a lone surrogate": "T1\ud800",
+    "an accent": "Té1",
+    "a combining accent": "Te\u0301",
+    "full-width digits": "T１",
+    "Cyrillic that looks Latin": "Т1",
+    "a zero-width space": "T1\u200b",
+    "a direction mark": "T1\u202e",
+    "an emoji": "T1💸",
+    "bytes": b"T1",
+    "null": None,
+    "a number": 1,
+    "true": True,
+    "a list": ["T1"],
+    "an object": {"id": "T1"},
+}
+
+OWN_ACCOUNTS = ("transit:USD", "cash:USD", "transit:", "cash:", "transit:anything", "cash:USD:old")
+
+BAD_CURRENCIES: dict[str, Any] = {
+    "empty": "",
+    "unknown": "ZZZ",
+    "lower case": "usd",
+    "mixed case": "Usd",
+    "gold": "XAU",
+    "no currency": "XXX",
+    "for tests": "XTS",
+    "two letters": "US",
+    "four letters": "USDT",
+    "digits": "840",
+    "a name": "US dollar",
+    "a sign": "$",
+    "a space after": "USD ",
+    "a line end after": "USD\n",
+    "a NUL after": "USD\x00",
+    "full-width letters": "ＵＳＤ",
+    "Cyrillic that looks Latin": "UЅD",
+    "a lone surrogate": "US\ud800",
+    "bytes": b"USD",
+    "null": None,
+    "a number": 840,
+    "true": True,
+    "a list": ["USD"],
+    "an object": {"code": "USD"},
+}

@@ -1,0 +1,133 @@
+"""Real processes for tests: workers and callers on a folder of their own, and none of them left behind."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from engine.settings import ROOT
+from ledger.failpoints import ENVIRONMENT, LOG
+
+PATIENCE = 60.0
+"""How long a test waits for a process, in seconds, before it fails."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a process said, and its exit status (negative: the signal that ended it)."""
+
+    exit: int
+    output: str
+    errors: str
+
+    @property
+    def json(self) -> Any:
+        """Its output as JSON."""
+        return json.loads(self.output)
+
+
+@dataclass
+class Folder:
+    """A data folder and the environment of every process that works on it."""
+
+    path: Path
+    ledger_url: str
+    temporal_address: str | None
+    more: dict[str, str] = field(default_factory=dict)
+    started: list[asyncio.subprocess.Process] = field(default_factory=list)
+
+    @property
+    def fired(self) -> Path:
+        """Where failpoints write down that they fired."""
+        return self.path / "fired.jsonl"
+
+    def environment(self, armed: str = "") -> dict[str, str]:
+        """The environment: nothing of the user's settings, and these failpoints armed."""
+        foreign = ("TEMPORAL_", "DURABLE_TRANSFERS_", "LEDGER_")
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+        ours = {
+            "DURABLE_TRANSFERS_DATA": str(self.path),
+            "LEDGER_DATABASE_URL": self.ledger_url,
+            "TEMPORAL_CONFIG_FILE": os.devnull,
+            ENVIRONMENT: armed,
+            LOG: str(self.fired),
+        }
+        address = {"TEMPORAL_ADDRESS": self.temporal_address} if self.temporal_address else {}
+        return inherited | ours | address | self.more
+
+    async def start(self, *arguments: str, armed: str = "", log: Path | None = None) -> asyncio.subprocess.Process:
+        """Start Python with these arguments, from a folder that is not the project's."""
+        with open(log or os.devnull, "ab") as output:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                str(ROOT / arguments[0]),
+                *arguments[1:],
+                cwd=self.path,
+                env=self.environment(armed),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output if log else asyncio.subprocess.PIPE,
+                stderr=output if log else asyncio.subprocess.PIPE,
+            )
+        self.started.append(process)
+        return process
+
+    async def worker(self, *arguments: str, armed: str = "") -> asyncio.subprocess.Process:
+        """Start a worker and wait until it is ready."""
+        log = self.path / f"worker-{len(self.started)}.log"
+        process = await self.start("worker.py", *arguments, armed=armed, log=log)
+        async with asyncio.timeout(PATIENCE):
+            while "ready:" not in log.read_text():
+                assert process.returncode is None, log.read_text()
+                await asyncio.sleep(0.02)
+        return process
+
+    async def starter(self, *arguments: str, armed: str = "") -> Said:
+        """Run the starter to its end."""
+        return await hear(await self.start("starter.py", *arguments, armed=armed))
+
+    async def reaches(self, transfer_id: str, status: str) -> None:
+        """Wait until the books say this about a transfer."""
+        async with asyncio.timeout(PATIENCE):
+            while (await self.starter("status", transfer_id, "--json")).json["status"] != status:
+                await asyncio.sleep(0.05)
+
+    async def balances(self, *account_ids: str) -> list[int]:
+        """Balances as the starter says them, in minor units."""
+        said = [await self.starter("balance", account_id, "--json") for account_id in account_ids]
+        return [answer.json["balance_minor"] for answer in said]
+
+    async def audit(self) -> dict[str, Any]:
+        """The audit's report. A wrong ledger fails the test."""
+        said = await self.starter("audit", "--json")
+        assert said.exit == 0, said.output
+        report: dict[str, Any] = said.json
+        return report
+
+
+async def hear(process: asyncio.subprocess.Process) -> Said:
+    """Wait for a process to end, and return what it said."""
+    async with asyncio.timeout(PATIENCE):
+        output, errors = await process.communicate()
+    assert process.returncode is not None
+    return Said(process.returncode, output.decode(), errors.decode())
+
+
+@asynccontextmanager
+async def folder(path: Path, ledger_url: str, temporal_address: str | None) -> AsyncIterator[Folder]:
+    """A folder whose processes are all ended with the test."""
+    folder = Folder(path, ledger_url, temporal_address)
+    try:
+        yield folder
+    finally:
+        for process in folder.started:
+            if process.returncode is None:
+                with suppress(ProcessLookupError):
+                    process.send_signal(signal.SIGCONT)  # a stopped process cannot end
+                    process.kill()
+                await process.wait()
