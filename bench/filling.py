@@ -22,7 +22,9 @@ t AS (
 )"""
 _SOURCE_AFTER = "{paid_in} - 1 + CASE WHEN place >= {away} THEN 1 ELSE 0 END"
 _DESTINATION_AFTER = "{paid_in} + CASE WHEN place + {away} < {accounts} THEN 1 ELSE 0 END"
-_CONTENT = """'{{"amount_minor":1,"currency":"USD","destination":"' || destination || '","source":"' || source || '"}}'"""
+_CONTENT = (
+    """'{{"amount_minor":1,"currency":"USD","destination":"' || destination || '","source":"' || source || '"}}'"""
+)
 
 _INSERTS = (
     """INSERT INTO transfers (id, source_account_id, destination_account_id, amount_minor, currency, status, version,

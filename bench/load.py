@@ -68,7 +68,9 @@ class Load:
 
 def legs(transfers: Sequence[Transfer]) -> tuple[list[Operation], list[Operation]]:
     """The debits and the credits of transfers: two operations each."""
-    return [operations.debit(transfer) for transfer in transfers], [operations.credit(transfer) for transfer in transfers]
+    return [operations.debit(transfer) for transfer in transfers], [
+        operations.credit(transfer) for transfer in transfers
+    ]
 
 
 async def together(ledger: Ledger, asked: Sequence[Operation]) -> float:

@@ -40,7 +40,12 @@ async def _on(
     return [
         Line(f"{name}: into empty books", median(rates[0]), "operations/s"),
         Line(f"{name}: into {postings:,} postings", median(rates[1]), "operations/s"),
-        Line(f"{name}: the full books take", ratio(rates[0], rates[1]), "of the time", None if scattered else at_most(1.1)),
+        Line(
+            f"{name}: the full books take",
+            ratio(rates[0], rates[1]),
+            "of the time",
+            None if scattered else at_most(1.1),
+        ),
     ]
 
 

@@ -42,6 +42,7 @@ class Ledger(Reader):
         self._batch_limit = batch_limit
         self._waiting: deque[_Waiting] = deque()
         self._committing: asyncio.Task[None] | None = None
+        self._open = True
 
     @classmethod
     @asynccontextmanager
@@ -58,8 +59,10 @@ class Ledger(Reader):
                 await check_safety(engine)
                 await migrate(engine)
                 ledger = cls(engine, batch_limit)
-                yield ledger
-                await ledger._drained()
+                try:
+                    yield ledger
+                finally:
+                    await ledger._closed()
             finally:
                 await engine.dispose()
 
@@ -69,6 +72,8 @@ class Ledger(Reader):
         Raises OutcomeUnknown when there was no answer (ask again), OutOfOrder when the books and the caller
         disagree about the past. May be cancelled at any point without harm, and without telling what happened.
         """
+        if not self._open:
+            raise OutcomeUnknown("the ledger is closed")
         return await self._enqueue(request)
 
     async def apply_all(self, requests: Sequence[Request]) -> list[Outcome]:
@@ -91,7 +96,8 @@ class Ledger(Reader):
             self._committing = asyncio.create_task(self._commit_all(), name="ledger group commit")
         return future
 
-    async def _drained(self) -> None:
+    async def _closed(self) -> None:
+        self._open = False
         while self._committing is not None and not self._committing.done():
             await asyncio.wait([self._committing])
 
@@ -115,6 +121,8 @@ class Ledger(Reader):
         except IntegrityError as error:
             return await self._one_by_one(requests, error)
         except (SQLAlchemyError, OSError, failpoints.FailpointError) as error:
+            if _is_about_content(error):
+                return await self._one_by_one(requests, error)
             return [_unknown(error) for _ in requests]
         except Exception as error:  # a bug of ours in one request: its neighbours must not pay for it
             return await self._one_by_one(requests, error)
@@ -133,8 +141,12 @@ class Ledger(Reader):
                 async with writing(self.engine) as connection:
                     books = await store.load(connection, requests)
                     answers = decide(requests, books)
+                    if race == 1 and any(isinstance(answer, OutOfOrder) for answer in answers):
+                        raise _LookAgain
                     await store.write(connection, books.changes)
                     await failpoints.passing("ledger.before_commit", keys)
+            except _LookAgain:
+                continue  # keys and transfers are two reads; another worker's commit may have come between them
             except IntegrityError:
                 if race == _KEY_RACES:
                     raise
@@ -142,6 +154,15 @@ class Ledger(Reader):
             await failpoints.passing("ledger.after_commit", keys)
             return answers
         raise AssertionError("unreachable")
+
+
+class _LookAgain(Exception):
+    """An accident was decided on a first look."""
+
+
+def _is_about_content(error: BaseException) -> bool:
+    """SQLSTATE class 22: a value that the database cannot store."""
+    return isinstance(error, DBAPIError) and str(getattr(error.orig, "sqlstate", "")).startswith("22")
 
 
 def _unknown(error: BaseException) -> OutcomeUnknown:

@@ -41,7 +41,10 @@ SITES = frozenset(
 """Every site there is. Arming any other name is an error: a fault that cannot fire proves nothing."""
 
 _PLAN = re.compile(
-    r"(?P<site>[a-z._]+)(\[(?P<key>[^\]]+)\])?=(?P<fate>kill|raise|stall)(:(?P<seconds>[0-9.]+))?(@((?P<nth>[0-9]+)(?P<on>\+)?|\*))?"
+    r"""(?P<site>[a-z._]+) (\[(?P<key>[^\]]+)\])?
+    = (?P<fate>kill|raise|stall(?=:)) ((?<=stall):(?P<seconds>[0-9]+(\.[0-9]+)?))?
+    (@((?P<nth>[1-9][0-9]*)(?P<on>\+)?|\*))?""",
+    re.VERBOSE,
 )
 
 

@@ -21,7 +21,7 @@ def hold_lock(database: Path | None) -> Iterator[None]:
         yield
         return
     database.parent.mkdir(parents=True, exist_ok=True)
-    with open(f"{database}.lock", "a+", encoding="ascii") as file:
+    with open(f"{database.resolve()}.lock", "a+", encoding="ascii") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -15,23 +15,27 @@ MAX_MINOR = 2**63 - 1
 _AMOUNT = re.compile(r"[0-9]{1,30}(\.[0-9]{1,30})?", re.ASCII)
 
 
-@cache
 def decimals(currency: str) -> int:
     """How many decimals an ISO 4217 currency has: USD 2, JPY 0, KWD 3.
 
     Raises MalformedRequest for anything that is not an upper-case code of the standard, and for its codes
     without a minor unit (XAU, XXX): an amount of those cannot be a whole number of minor units.
     """
+    if isinstance(currency, str) and re.fullmatch(r"[A-Z]{3}", currency, re.ASCII):
+        if (exponent := _exponent(currency)) is not None:
+            return exponent
+    raise MalformedRequest(f"currency {currency!r} is not an ISO 4217 code with a minor unit, such as USD, EUR or JPY")
+
+
+@cache
+def _exponent(code: str) -> int | None:
     from iso4217 import Currency  # it parses the standard's XML on import, which a mere --help need not wait for
 
-    if isinstance(currency, str) and re.fullmatch(r"[A-Z]{3}", currency, re.ASCII):
-        try:
-            exponent = Currency(currency).exponent
-        except ValueError:
-            exponent = None
-        if exponent is not None:
-            return int(exponent)
-    raise MalformedRequest(f"currency {currency!r} is not an ISO 4217 code with a minor unit, such as USD, EUR or JPY")
+    try:
+        exponent = Currency(code).exponent
+    except ValueError:
+        return None
+    return None if exponent is None else int(exponent)
 
 
 def check_amount(amount_minor: object) -> int:

@@ -69,7 +69,7 @@ def refund(transfer: Transfer, reason: str, detail: str | None = None) -> Operat
         step=Step(transfer, when=_DEBITED, then=Status.REFUNDED),
         fences=operation_key(transfer.id, Leg.CREDIT),
         reason=reason,
-        detail=detail,
+        detail=_plain(detail),
         must_arrive=True,
     )
 
@@ -82,8 +82,19 @@ def cancel(transfer: Transfer, reason: str, detail: str | None = None) -> Operat
         step=Step(transfer, when=NOT_DEBITED, then=Status.CANCELLED, begins=True),
         fences=operation_key(transfer.id, Leg.DEBIT),
         reason=reason,
-        detail=detail,
+        detail=_plain(detail),
     )
+
+
+DETAIL_LENGTH = 256
+"""The longest detail, in characters."""
+
+
+def _plain(detail: str | None) -> str | None:
+    """A detail may come from anybody who can cancel: what no database stores as text becomes a space."""
+    if detail is None:
+        return None
+    return "".join(sign if sign.isprintable() else " " for sign in detail[:DETAIL_LENGTH])
 
 
 _DEBITED = frozenset({Status.DEBITED})

@@ -15,7 +15,7 @@ from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities.ledger import LedgerActivities
-    from activities.messages import LegOutcome, TransferOutcome, TransferRequest, UndoRequest
+    from activities.messages import SHORT_TEXT, LegOutcome, TransferOutcome, TransferRequest, UndoRequest
     from ledger.keys import Leg, operation_key
     from ledger.operation import OutcomeKind
     from ledger.rejections import Code
@@ -93,7 +93,7 @@ class Transfer:
         )
 
     def _undo(self, reason: str, detail: str | None) -> UndoRequest:
-        return UndoRequest(transfer=self._request, reason=reason, detail=(detail or None) and detail[:256])
+        return UndoRequest(transfer=self._request, reason=reason, detail=(detail or None) and detail[:SHORT_TEXT])
 
     def _key(self, leg: Leg) -> str:
         return operation_key(self._request.transfer_id, leg)

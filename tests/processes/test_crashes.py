@@ -91,7 +91,9 @@ async def test_a_credit_that_comes_to_life_after_the_refund_meets_the_fence(plac
     Debited, credit silent, cancelled and refunded; then the credit lands after all: money would be made here.
     """
     site = "activity.before_work[T1/credit]"
-    worker = await place.worker(armed=f"{site}=stall:8@1; {site}=raise@2+; activity.before_completion[T1/credit]=stall")
+    worker = await place.worker(
+        armed=f"{site}=stall:8@1; {site}=raise@2+; activity.before_completion[T1/credit]=stall:0"
+    )
     await open_accounts(place)
     await place.starter(*TRANSFER, "--no-wait")
     await _fired(place, "activity.before_work")

@@ -28,8 +28,8 @@ SQLITE_WORDS = {
     "sequence": "INTEGER PRIMARY KEY AUTOINCREMENT",
     "end": ") STRICT",
     "end_by_key": ") STRICT, WITHOUT ROWID",
-    "is_id": "{0} NOT GLOB '*[^A-Za-z0-9._:-]*' AND length({0}) BETWEEN 1 AND 128",
-    "is_currency": "{0} GLOB '[A-Z][A-Z][A-Z]'",
+    "is_id": "{0} NOT GLOB '*[^A-Za-z0-9._:-]*' AND length({0}) BETWEEN 1 AND 128 AND instr({0}, char(0)) = 0",
+    "is_currency": "{0} GLOB '[A-Z][A-Z][A-Z]' AND instr({0}, char(0)) = 0",
 }
 POSTGRESQL_WORDS = {
     "text": 'TEXT COLLATE "C"',
