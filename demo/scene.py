@@ -47,7 +47,7 @@ class Scene:
         """Hold what a caller was told against the story, and note it as a fact."""
         words = {name: told.data.get(name) for name in fields}
         self.facts.setdefault("answers", []).append({"exit": told.exit} | words)
-        said = told.data.get("reason") or told.data.get("detail") or ""
+        said = told.data.get("reason") or told.data.get("detail") or told.data.get("status") or ""
         self.check("exit status" + (f" ({said})" if said and told.exit != exit else ""), told.exit, exit)
         for name, value in fields.items():
             self.check(name, words[name], value)

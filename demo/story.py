@@ -82,7 +82,7 @@ STEPS = (
     ),
     Step(
         "Kill the worker between commit and answer",
-        "The ledger has committed the credit, and nobody could tell Temporal. After ten seconds of silence it asks "
+        "The ledger has committed the credit, and nobody could tell Temporal. After five seconds of silence it asks "
         "again, and must not pay again.",
         faults.kill_the_worker,
     ),

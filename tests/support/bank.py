@@ -111,6 +111,11 @@ class Bank:
         while await self.submitter.find(request.transfer_id) is not None:
             await asyncio.sleep(0.05)
 
+    async def attempted(self, activity_name: str, times: int) -> None:
+        """Wait until an activity has been attempted so many times."""
+        while self.gates.attempts.get(activity_name, 0) < times:
+            await asyncio.sleep(0.02)
+
     async def balances(self, *account_ids: str) -> list[int]:
         """The balances of several accounts, in minor units; of Alice, Bob and transit unless others are named."""
         return await examples.balances(self.ledger, *(account_ids or ("alice", "bob", "transit:USD")))

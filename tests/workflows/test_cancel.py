@@ -1,6 +1,5 @@
 """Cancelling: at every step there is an answer, and it is cancelled, refunded, or too late."""
 
-import asyncio
 from collections.abc import Callable
 
 import pytest
@@ -17,8 +16,7 @@ async def _cancelled_while_unanswered(bank: Bank, arm: Arm, request: TransferReq
     leg = fault.partition("/")[2].partition("]")[0]
     arm(fault)
     submitted = await bank.start(request)
-    while bank.gates.attempts.get(leg, 0) < 2:
-        await asyncio.sleep(0.02)
+    await bank.attempted(leg, 2)
     await bank.cancel(request)
     return await bank.outcome(submitted)
 

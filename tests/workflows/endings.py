@@ -1,0 +1,134 @@
+"""Every ending a workflow can have, as a short story that a bank plays: the source of the golden histories."""
+
+from collections.abc import Awaitable, Callable
+
+from activities.messages import AccountChange, AccountOpening, DepositRequest, LegOutcome, TransferRequest
+from engine.submitting import workflow_id
+from ledger import failpoints
+from ledger.account import AccountStatus
+from ledger.operation import SetAccountStatus
+from tests.support.bank import PATIENCE, Bank
+
+
+async def settled(bank: Bank) -> str:
+    """Debit, credit, notify."""
+    request = bank.request("settled")
+    await bank.transfer(request)
+    return workflow_id(request.transfer_id)
+
+
+async def rejected(bank: Bank) -> str:
+    """The source cannot pay."""
+    request = bank.request("rejected", amount_minor=1_000_000)
+    await bank.transfer(request)
+    return workflow_id(request.transfer_id)
+
+
+async def refunded(bank: Bank) -> str:
+    """The destination is closed while the money is in transit."""
+    request = bank.request("refunded", destination="carol")
+    gate = bank.gates.close("credit", before=True)
+    submitted = await bank.start(request)
+    await gate.reached.wait()
+    await bank.ledger.apply(SetAccountStatus("carol", AccountStatus.CLOSED))
+    gate.open.set()
+    await bank.outcome(submitted)
+    await bank.ledger.apply(SetAccountStatus("carol", AccountStatus.OPEN))
+    return workflow_id(request.transfer_id)
+
+
+async def cancelled_before_the_debit(bank: Bank) -> str:
+    """The debit does not answer and has not happened; the cancel fences it."""
+    return await _cancelled_while_silent(bank, bank.request("cancelled"), "ledger.before_transaction", "debit")
+
+
+async def cancelled_after_a_silent_debit(bank: Bank) -> str:
+    """The debit does not answer but has happened; the cancel gives it back."""
+    return await _cancelled_while_silent(bank, bank.request("cancelled-debited"), "ledger.after_commit", "debit")
+
+
+async def refunded_by_a_cancel(bank: Bank) -> str:
+    """The credit does not answer and has not happened; the cancel fences it and refunds."""
+    return await _cancelled_while_silent(bank, bank.request("cancelled-transit"), "ledger.before_transaction", "credit")
+
+
+async def cancelled_too_late(bank: Bank) -> str:
+    """The credit does not answer but has happened; the refund finds it in the books."""
+    return await _cancelled_while_silent(bank, bank.request("too-late"), "ledger.after_commit", "credit")
+
+
+async def answered_from_the_ledger(bank: Bank) -> str:
+    """Temporal forgot it; the first step finds the recorded outcome."""
+    request = bank.request("forgotten")
+    await bank.transfer(request)
+    await bank.forget(request)
+    await bank.transfer(request)
+    return workflow_id(request.transfer_id)
+
+
+async def key_reused(bank: Bank) -> str:
+    """Temporal forgot it; the ledger answers that the id had other content."""
+    request = bank.request("reused")
+    await bank.transfer(request)
+    await bank.forget(request)
+    await bank.transfer(bank.request("reused", amount_minor=1))
+    return workflow_id(request.transfer_id)
+
+
+async def told_later(bank: Bank) -> str:
+    """The receiver does not take the notification in time; the transfer leaves it to a workflow of its own."""
+    request = bank.request("told-later")
+    bank.notifier.refusals = 6
+    await bank.transfer(request)
+    await bank.client.get_workflow_handle(f"notification/{request.transfer_id}/notify/settled").result()
+    return workflow_id(request.transfer_id)
+
+
+async def notification(bank: Bank) -> str:
+    """The workflow that such a notification is left to."""
+    await told_later(bank)
+    return f"notification/{bank.request('told-later').transfer_id}/notify/settled"
+
+
+async def account_opened(bank: Bank) -> str:
+    """An account is opened."""
+    await bank.submitter.open_account(AccountOpening(account_id="dave", currency="EUR"), PATIENCE)
+    return "account/dave/open/EUR"
+
+
+async def account_changed(bank: Bank) -> str:
+    """An account is frozen."""
+    change = AccountChange(account_id="carol", status=AccountStatus.FROZEN)
+    await bank.submitter.set_account(change, PATIENCE)
+    await bank.ledger.apply(SetAccountStatus("carol", AccountStatus.OPEN))
+    return "account/carol/frozen/any"
+
+
+async def deposited(bank: Bank) -> str:
+    """Cash comes in."""
+    id = f"{bank.task_queue}.D"
+    request = DepositRequest(deposit_id=id, account_id="alice", amount_minor=100, currency="USD")
+    await bank.submitter.outcome(await bank.submitter.deposit(request), LegOutcome, PATIENCE)
+    return f"deposit/{id}"
+
+
+async def _cancelled_while_silent(bank: Bank, request: TransferRequest, site: str, leg: str) -> str:
+    failpoints.arm(f"{site}[{request.transfer_id}/{leg}]=raise@*")
+    before = bank.gates.attempts.get(leg, 0)
+    submitted = await bank.start(request)
+    await bank.attempted(leg, before + 2)
+    await bank.cancel(request)
+    await bank.outcome(submitted)
+    failpoints.arm("")
+    return workflow_id(request.transfer_id)
+
+
+ENDINGS: dict[str, Callable[[Bank], Awaitable[str]]] = {
+    ending.__name__: ending
+    for ending in (
+        settled, rejected, refunded, cancelled_before_the_debit, cancelled_after_a_silent_debit,
+        refunded_by_a_cancel, cancelled_too_late, answered_from_the_ledger, key_reused, told_later, notification,
+        account_opened, account_changed, deposited,
+    )
+}  # fmt: skip  # a list of names
+"""The name of each ending and its story, which returns the workflow id."""
