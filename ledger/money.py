@@ -7,6 +7,8 @@ back; the number of decimals of each currency comes from the `iso4217` package's
 import re
 from functools import cache
 
+from iso4217 import Currency
+
 from ledger.errors import MalformedRequest
 
 MAX_MINOR = 2**63 - 1
@@ -29,8 +31,6 @@ def decimals(currency: str) -> int:
 
 @cache
 def _exponent(code: str) -> int | None:
-    from iso4217 import Currency  # it parses the standard's XML on import, which a mere --help need not wait for
-
     try:
         exponent = Currency(code).exponent
     except ValueError:
