@@ -1,4 +1,4 @@
-"""The databases that figures are measured on: a SQLite file, and a PostgreSQL from a wheel. Durability is on in both."""
+"""The databases that figures are measured on: a SQLite file, and a PostgreSQL from a wheel, with durability on."""
 
 import os
 import tempfile

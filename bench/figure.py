@@ -84,16 +84,17 @@ def ratio(values: Sequence[float], base: Sequence[float]) -> float:
     return statistics.median(value / other for value, other in zip(values, base, strict=True))
 
 
-def histogram(title: str, seconds: Sequence[float], step_ms: int = 5) -> str:
-    """A text histogram of latencies: one bar for each step of so many milliseconds."""
-    counts: dict[int, int] = {}
+def histogram(title: str, seconds: Sequence[float], step_ms: int = 5, steps: int = 30) -> str:
+    """A text histogram of latencies: one bar for each step of so many milliseconds, the slowest in one together."""
+    first = int(min(seconds) * 1000 // step_ms)
+    counts = [0] * steps
     for value in seconds:
-        step = int(value * 1000 // step_ms)
-        counts[step] = counts.get(step, 0) + 1
-    most = max(counts.values())
-    bars = [
-        f"{step * step_ms:>5} ms  {'█' * max(1, round(40 * counts[step] / most)) if step in counts else '':<40} "
-        f"{counts.get(step, 0) or ''}".rstrip()
-        for step in range(min(counts), max(counts) + 1)
-    ]
-    return "\n".join([title, *bars])
+        counts[min(int(value * 1000 // step_ms) - first, steps - 1)] += 1
+    last = max(step for step in range(steps) if counts[step])
+    rows = []
+    for step, count in enumerate(counts[: last + 1]):
+        more = "+" if step == steps - 1 else " "
+        rows.append(
+            f"{(first + step) * step_ms:>5}{more} ms {count:>4} {'█' * round(40 * count / max(counts))}".rstrip()
+        )
+    return "\n".join([title, *rows])

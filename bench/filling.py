@@ -22,9 +22,10 @@ t AS (
 )"""
 _SOURCE_AFTER = "{paid_in} - 1 + CASE WHEN place >= {away} THEN 1 ELSE 0 END"
 _DESTINATION_AFTER = "{paid_in} + CASE WHEN place + {away} < {accounts} THEN 1 ELSE 0 END"
-_CONTENT = (
-    """'{{"amount_minor":1,"currency":"USD","destination":"' || destination || '","source":"' || source || '"}}'"""
-)
+_CONTENT = """'{"amount_minor":1,"currency":"USD","destination":"' || destination || '","source":"' || source || '"}'"""
+_BODY = """'{"amount_minor":1,"currency":"USD","destination":"' || destination || '","detail":null,'
+        || '"iso20022_status":"ACSC","reason":null,"source":"' || source || '","status":"settled","transfer_id":"' || id
+        || '","type":"transfer.settled"}'"""
 
 _INSERTS = (
     """INSERT INTO transfers (id, source_account_id, destination_account_id, amount_minor, currency, status, version,
@@ -43,7 +44,7 @@ _INSERTS = (
         UNION ALL SELECT id, 2, 'accepted', 'debited', id || '/debit', n FROM t
         UNION ALL SELECT id, 3, 'debited', 'settled', id || '/credit', n FROM t""",
     """INSERT INTO notifications (key, transfer_id, body, recorded_at, delivered_at)
-        {transfers} SELECT id || '/notify/settled', id, {content}, n, n FROM t""",
+        {transfers} SELECT id || '/notify/settled', id, {body}, n, n FROM t""",
     """UPDATE accounts SET version = version + 2 * {laps}, debits_posted = debits_posted + {laps},
         credits_posted = credits_posted + {laps} WHERE id LIKE '{name}-%'""",
     """UPDATE accounts SET version = version + 2 * {count}, debits_posted = debits_posted + {count},
@@ -61,7 +62,8 @@ async def fill(ledger: Ledger, load: Load, count: int) -> None:
     words = names | {"count": count, "laps": count // load.accounts, "paid_in": load.paid_in}
     filled = words | {
         "transfers": _TRANSFERS.format(**words),
-        "content": _CONTENT.format(),
+        "content": _CONTENT,
+        "body": _BODY,
         "source_after": _SOURCE_AFTER.format(**words),
         "destination_after": _DESTINATION_AFTER.format(**words),
     }

@@ -57,7 +57,9 @@ class Load:
 
     def _transfer(self, number: int) -> Transfer:
         away = AWAY * len(self.currencies)  # a multiple of the currencies: both accounts have the same one
-        source, destination = self.account(number), self.hot or self.account(number + away)
+        source, destination = self.account(number), self.account(number + away)
+        if self.hot is not None and self.hot != source:
+            destination = self.hot
         return Transfer(self._transfer_id(number), source, destination, 1, self.currency(number))
 
     def _transfer_id(self, number: int) -> str:

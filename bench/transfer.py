@@ -1,24 +1,18 @@
 """One transfer against the floor: the same server, the same worker, the same client calls, turn by turn."""
 
 import asyncio
-import contextlib
-import sys
-import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from temporalio.common import WorkflowIDReusePolicy
 
 from activities.messages import TransferOutcome, TransferRequest
+from bench.cluster import running
 from bench.databases import Databases
 from bench.figure import Figure, Line, at_least, at_most, histogram, median, percentile, ratio
 from bench.transfer_worker import ACCOUNTS
-from engine.connection import connect
-from engine.embedded import EmbeddedServer
-from engine.plugin import ClientPlugin
-from engine.settings import ROOT, TASK_QUEUE, Settings
+from engine.settings import TASK_QUEUE
 from engine.submitting import Submitted, Submitter
 from ledger.fingerprint import Content
 from ledger.transfer import Status, Transfer
@@ -63,10 +57,11 @@ class Sides:
         return await submitter.outcome(await submitter.transfer(_request(transfer)), TransferOutcome, 60)
 
 
-async def measure(_: Databases, quick: bool) -> Figure:
+async def measure(_databases: Databases, quick: bool) -> Figure:
     """Throughput with 30 in flight and latency of one at a time, of transfers and of the floor."""
     pairs, size, singles = (4, 60, 30) if quick else (8, 150, 80)
-    async with _running() as sides:
+    async with running() as cluster:
+        sides = Sides(_Starter(cluster.client, TASK_QUEUE), Submitter(cluster.client, TASK_QUEUE))
         for warm_up in (sides.floor, sides.transfer, sides.submitted):
             await _throughput(warm_up, IN_FLIGHT * 2)
         floor, transfer = await _turns(sides.floor, sides.transfer, pairs, size)
@@ -123,29 +118,6 @@ async def _latencies(sides: Sides, times: int) -> tuple[list[float], list[float]
             await run(one)
             into.append(time.perf_counter() - began)
     return taken
-
-
-@contextlib.asynccontextmanager
-async def _running() -> AsyncIterator[Sides]:
-    """A server on a file of its own, a worker in a process of its own, and this process as the client."""
-    with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
-        data = Path(folder)
-        async with EmbeddedServer.running(data, port=0, ui_port=None) as server:
-            worker = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "bench.transfer_worker", folder, server.address),
-                cwd=ROOT,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-            )
-            assert worker.stdin is not None and worker.stdout is not None
-            try:
-                if await asyncio.wait_for(worker.stdout.readline(), 60) != b"ready\n":
-                    raise RuntimeError("the worker did not start")
-                client = await connect(Settings(data, "", None), [ClientPlugin()], server.address)
-                yield Sides(_Starter(client, TASK_QUEUE), Submitter(client, TASK_QUEUE))
-            finally:
-                worker.stdin.close()
-                await worker.wait()
 
 
 def _request(transfer: Transfer) -> TransferRequest:

@@ -9,9 +9,10 @@ from activities.messages import TransferOutcome, TransferRequest
 from demo.scene import Scene, transfer
 from demo.stage import PATIENCE_SECONDS
 from engine.submitting import Submitted, Submitter, workflow_id
+from workflows.asking import ATTEMPT
 
 STALL_SECONDS = 3
-"""Long enough for a user's command to come in between, on a machine that is four times slower than a laptop."""
+"""Long enough for a user's command to come in between, on a slow machine too; shorter than an attempt."""
 
 FIRST_WORKER = (
     f"activity.before_work[T7/credit]=stall:{STALL_SECONDS};"
@@ -72,7 +73,7 @@ async def kill_the_worker(scene: Scene) -> None:
     killed_at = time.monotonic()
     scene.show.event("SIGKILL: the worker is gone, its commit is not")
     await scene.look("killed", alice="65.00", transit="0.00", bob="135.00")
-    with scene.show.waiting("a new worker is up; Temporal gives the silent attempt 10 s, then asks again"):
+    with scene.show.waiting(f"a new worker starts; Temporal gives the silent one {ATTEMPT.seconds} s, then asks again"):
         await scene.stage.start_worker(SECOND_WORKER)
         told = await scene.stage.hear(caller)
     scene.answered(told, 0, status="settled")

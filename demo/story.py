@@ -23,6 +23,7 @@ from demo.scene import Scene
 from demo.showing import Show
 from demo.stage import NotAsTold, Stage
 from engine.embedded import UI_PORT
+from workflows.asking import ATTEMPT
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Step:
     play: Callable[[Scene], Awaitable[None]]
 
 
-SECONDS = 40
+SECONDS = 30
 """About how long it takes, on a laptop."""
 
 STEPS = (
@@ -82,8 +83,8 @@ STEPS = (
     ),
     Step(
         "Kill the worker between commit and answer",
-        "The ledger has committed the credit, and nobody could tell Temporal. After five seconds of silence it asks "
-        "again, and must not pay again.",
+        f"The ledger has committed the credit, and nobody could tell Temporal. After {ATTEMPT.seconds} seconds of "
+        "silence it asks again, and must not pay again.",
         faults.kill_the_worker,
     ),
     Step(

@@ -1,0 +1,66 @@
+"""python -m bench: measure everything, show it beside its targets, and write it down in docs/bench/."""
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Awaitable, Callable
+
+from rich.console import Console
+
+from bench import command_line, group_commit, hot_account, machine, million, report, transfer
+from bench.databases import Databases, databases
+from bench.figure import Figure
+
+FIGURES: dict[str, Callable[[Databases, bool], Awaitable[Figure]]] = {
+    "transfer": transfer.measure,
+    "group-commit": group_commit.measure,
+    "hot-account": hot_account.measure,
+    "million": million.measure,
+    "command-line": command_line.measure,
+}
+
+
+def main() -> int:
+    """Run what was asked for. Returns 0: a missed target is a figure, not a failed test."""
+    arguments = _arguments()
+    names = arguments.only or list(FIGURES)
+    progress = Console(stderr=True)
+    with databases() as made:
+        described = machine.describe(made.version)
+        figures = []
+        for name in names:
+            with progress.status(f"measuring {name} ..."):
+                figures.append(asyncio.run(_measure(name, made, arguments.quick)))
+    if arguments.json:
+        print(json.dumps(report.as_json(figures, described)))
+    else:
+        report.show(figures, described, Console())
+    if not arguments.quick and len(names) == len(FIGURES):
+        report.write(figures, described)
+        progress.print(f"written: {report.DOCS}/RESULTS.json and README.md", style="dim")
+    return 0
+
+
+async def _measure(name: str, made: Databases, quick: bool) -> Figure:
+    return await FIGURES[name](made, quick)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description="Medians and ratios of one run, each beside its target. Takes some minutes; close what else runs.",
+        epilog="Only a whole run (without --quick and --only) is written to docs/bench/.",
+    )
+    parser.add_argument("--only", metavar="NAME", action="append", choices=list(FIGURES), help=", ".join(FIGURES))
+    parser.add_argument("--quick", action="store_true", help="fewer turns, and 100,000 postings instead of a million")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    status = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)  # as starter.py does: the SDK's native threads may crash the interpreter at exit

@@ -1,0 +1,200 @@
+"""Bad input sent past the starter, as raw JSON: refused by the worker, once and for good, before anything is done."""
+
+import asyncio
+import json
+from collections.abc import Callable, Coroutine
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from temporalio.api.common.v1 import Payload
+from temporalio.client import ActivityFailureError, WorkflowFailureError
+from temporalio.common import RawValue
+from temporalio.exceptions import ApplicationError
+
+from engine.converter import MALFORMED
+from ledger.audit import audit
+from tests.support.bank import PATIENCE, Bank
+from tests.support.corpus import BAD_AMOUNTS, BAD_CURRENCIES, BAD_IDS, OWN_ACCOUNTS
+from tests.support.databases import only_sqlite
+
+Json = dict[str, Any]
+Run = Callable[[Bank, str, str, bytes], Coroutine[Any, Any, None]]
+
+ID = "raw"
+"""The id of every transfer and deposit here, where the id is not what is wrong."""
+
+
+def a_transfer(**wrong: Any) -> Json:
+    """A transfer that would settle, but for what is wrong."""
+    fields = {"source": "alice", "destination": "bob", "amount_minor": 25_00, "currency": "USD"}
+    return {"transfer_id": ID} | fields | wrong
+
+
+def a_deposit(**wrong: Any) -> Json:
+    """A deposit that would come in, but for what is wrong."""
+    return {"deposit_id": ID, "account_id": "alice", "amount_minor": 25_00, "currency": "USD"} | wrong
+
+
+def without(message: Json, field: str) -> Json:
+    """A message with a field missing."""
+    return {name: value for name, value in message.items() if name != field}
+
+
+def json_values(corpus: dict[str, Any]) -> dict[str, Any]:
+    """What of a corpus can be written as JSON."""
+    return {name: value for name, value in corpus.items() if not isinstance(value, bytes)}
+
+
+BAD_TRANSFERS: dict[str, Any] = (
+    {f"amount: {name}": a_transfer(amount_minor=value) for name, value in BAD_AMOUNTS.items()}
+    | {f"id: {name}": a_transfer(transfer_id=value) for name, value in json_values(BAD_IDS).items()}
+    | {f"source: {name}": a_transfer(source=value) for name, value in json_values(BAD_IDS).items()}
+    | {f"destination: {name}": a_transfer(destination=value) for name, value in json_values(BAD_IDS).items()}
+    | {f"currency: {name}": a_transfer(currency=value) for name, value in json_values(BAD_CURRENCIES).items()}
+    | {f"from {own}": a_transfer(source=own) for own in OWN_ACCOUNTS}
+    | {f"to {own}": a_transfer(destination=own) for own in OWN_ACCOUNTS}
+    | {f"without {field}": without(a_transfer(), field) for field in a_transfer()}
+    | {"to oneself": a_transfer(destination="alice"), "nothing in it": {}, "a list": [a_transfer()], "text": "T1"}
+)
+
+BAD_DEPOSITS: dict[str, Any] = (
+    {f"amount: {name}": a_deposit(amount_minor=value) for name, value in BAD_AMOUNTS.items()}
+    | {f"id: {name}": a_deposit(deposit_id=value) for name, value in json_values(BAD_IDS).items()}
+    | {f"into {own}": a_deposit(account_id=own) for own in OWN_ACCOUNTS}
+    | {f"without {field}": without(a_deposit(), field) for field in a_deposit()}
+)
+
+BAD_UNDOINGS: dict[str, Any] = (
+    {
+        f"amount: {name}": {"transfer": a_transfer(amount_minor=value), "reason": "x"}
+        for name, value in BAD_AMOUNTS.items()
+    }
+    | {f"without {field}": {"transfer": without(a_transfer(), field), "reason": "x"} for field in a_transfer()}
+    | {
+        "without a transfer": {"reason": "x"},
+        "without a reason": {"transfer": a_transfer()},
+        "a reason that is no text": {"transfer": a_transfer(), "reason": 1},
+        "a detail that is too long": {"transfer": a_transfer(), "reason": "x", "detail": "x" * 257},
+    }
+)
+
+
+BROKEN_TEXTS: dict[str, bytes] = {
+    "nothing": b"",
+    "cut off": json.dumps(a_transfer()).encode()[:-1],
+    "something after the end": json.dumps(a_transfer()).encode() + b"}",
+    "null": b"null",
+    "not UTF-8": b'{"transfer_id": "\xff"}',
+    "too deep": b"[" * 5000 + b"]" * 5000,
+    "a number of 5000 digits": json.dumps(a_transfer()).encode().replace(b"2500", b"9" * 5000),
+    "a field twice, the last one bad": json.dumps(a_transfer()).encode()[:-1] + b', "amount_minor": -1}',
+}
+
+
+def as_text(message: Any) -> bytes:
+    """A message as JSON, written by somebody who does not know the project's messages."""
+    return json.dumps(message).encode()
+
+
+def as_texts(messages: dict[str, Any]) -> dict[str, bytes]:
+    """Several of them."""
+    return {name: as_text(message) for name, message in messages.items()}
+
+
+def raw(text: bytes) -> RawValue:
+    """A payload with this JSON, past the project's own converter."""
+    return RawValue(Payload(metadata={"encoding": b"json/plain"}, data=text))
+
+
+async def run_workflow(bank: Bank, name: str, id: str, text: bytes) -> None:
+    """Start a workflow and wait for its end, as any client of Temporal can."""
+    handle = await bank.client.start_workflow(name, raw(text), id=id, task_queue=bank.task_queue)
+    await handle.result()
+
+
+async def run_activity(bank: Bank, name: str, id: str, text: bytes) -> None:
+    """Run an activity without a workflow, as any client of Temporal can."""
+    await bank.client.execute_activity(
+        name, raw(text), id=id, task_queue=bank.task_queue, start_to_close_timeout=timedelta(seconds=PATIENCE)
+    )
+
+
+async def refusal(running: Coroutine[Any, Any, None]) -> str | None:
+    """None if it is refused for good as malformed, with a reason; else what happened instead."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await running
+    except TimeoutError:
+        return "no answer"
+    except (WorkflowFailureError, ActivityFailureError) as failure:
+        cause = failure.cause
+        if isinstance(cause, ApplicationError) and cause.type == MALFORMED and cause.non_retryable and cause.message:
+            return None
+        return repr(cause)
+    return "let through"
+
+
+async def not_refused(bank: Bank, run: Run, name: str, texts: dict[str, bytes]) -> dict[str, str]:
+    """The messages that a door does not refuse as it should, and what it did."""
+    ids = [f"{bank.task_queue}-{name}-{number}" for number in range(len(texts))]
+    runs = [refusal(run(bank, name, id, text)) for id, text in zip(ids, texts.values(), strict=True)]
+    answers = zip(texts, await asyncio.gather(*runs), strict=True)
+    return {what: answer for what, answer in answers if answer is not None}
+
+
+async def nothing_has_happened(bank: Bank) -> None:
+    """No activity's work was begun, and the books hold what the fixture put there."""
+    assert bank.gates.attempts == {}
+    assert await bank.ledger.transfer(ID) is None
+    assert (await audit(bank.ledger)).operations == {"applied": 1, "rejected": 0, "fenced": 0}
+    assert await bank.balances() == [100_00, 0, 0]
+
+
+@pytest.mark.parametrize(("workflow", "messages"), [("Transfer", BAD_TRANSFERS), ("Deposit", BAD_DEPOSITS)])
+@only_sqlite
+async def test_a_bad_message_fails_its_workflow_at_once(bank: Bank, workflow: str, messages: dict[str, Any]) -> None:
+    """
+    Not a task that is retried for ever: the workflow fails with MalformedRequest, and no leg is ever asked.
+    """
+    assert await not_refused(bank, run_workflow, workflow, as_texts(messages)) == {}
+    await nothing_has_happened(bank)
+
+
+@pytest.mark.parametrize(
+    ("activity", "messages"),
+    [
+        ("debit", BAD_TRANSFERS),
+        ("credit", BAD_TRANSFERS),
+        ("refund", BAD_UNDOINGS),
+        ("cancel", BAD_UNDOINGS),
+        ("deposit", BAD_DEPOSITS),
+    ],
+)
+@only_sqlite
+async def test_a_bad_message_fails_its_activity_at_once(bank: Bank, activity: str, messages: dict[str, Any]) -> None:
+    """
+    The same, for an activity that somebody runs by itself: one attempt, and the ledger is never reached.
+    """
+    assert await not_refused(bank, run_activity, activity, as_texts(messages)) == {}
+    await nothing_has_happened(bank)
+
+
+@only_sqlite
+async def test_text_that_is_no_message_is_refused_like_a_bad_one(bank: Bank) -> None:
+    """
+    Cut off, not UTF-8, too deep, too long a number: no accident to be tried again, for a workflow or an activity.
+    """
+    assert await not_refused(bank, run_workflow, "Transfer", BROKEN_TEXTS) == {}
+    assert await not_refused(bank, run_activity, "debit", BROKEN_TEXTS) == {}
+    await nothing_has_happened(bank)
+
+
+@only_sqlite
+async def test_a_good_message_as_raw_json_is_done(bank: Bank) -> None:
+    """
+    What makes the refusals above worth something: without a fault, the same JSON moves the money.
+    """
+    await run_workflow(bank, "Transfer", f"{bank.task_queue}-good", as_text(a_transfer()))
+
+    assert await bank.balances() == [75_00, 25_00, 0]
