@@ -71,8 +71,9 @@ async def run(settings: Settings, arguments: argparse.Namespace) -> None:
 @contextlib.asynccontextmanager
 async def _embedded(settings: Settings, arguments: argparse.Namespace) -> AsyncIterator[EmbeddedServer]:
     async with EmbeddedServer.running(settings.data, arguments.port, arguments.ui_port) as server:
-        moved = " (the usual ports are taken)" if server.address != f"127.0.0.1:{arguments.port}" else ""
-        _log.info("Temporal at %s%s, Web UI at %s", server.address, moved, server.ui)
+        wanted = (f"127.0.0.1:{arguments.port}", f"http://127.0.0.1:{arguments.ui_port}")
+        moved = " (the usual ports are taken)" if (server.address, server.ui) != wanted else ""
+        _log.info("Temporal at %s, Web UI at %s%s", server.address, server.ui, moved)
         yield server
 
 

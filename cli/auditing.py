@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 from cli.answers import Answer, Exit
 from cli.reach import books, progress
 from engine.settings import Settings
-from ledger.money import say
+from ledger.errors import MalformedRequest
+from ledger.money import format_amount
 
 if TYPE_CHECKING:
     from ledger.audit import AuditReport
@@ -34,7 +35,7 @@ def _show(report: "AuditReport") -> None:
         table.add_column(name, justify="right")
     for totals, transit in zip(report.currencies, report.transit, strict=True):
         money = (totals.debits_minor, totals.credits_minor, totals.held_minor, transit.balance_minor)
-        shown = [say(amount, totals.currency).rpartition(" ")[0] for amount in money]
+        shown = [_shown(amount, totals.currency) for amount in money]
         table.add_row(totals.currency, str(totals.postings), *shown, str(transit.open_transfers))
     console.print("[bold green]The books are right.[/]" if report.ok else "[bold red]The books are wrong.[/]")
     console.print(table)
@@ -44,3 +45,11 @@ def _show(report: "AuditReport") -> None:
         )
     for violation in report.violations:
         console.print(f"  [red]{violation.check}[/]  [bold]{escape(violation.subject)}[/]  {escape(violation.detail)}")
+
+
+def _shown(amount_minor: int, currency: str) -> str:
+    """An amount, also of a currency that only corrupt books can have."""
+    try:
+        return format_amount(amount_minor, currency)
+    except MalformedRequest:
+        return f"{amount_minor} minor"

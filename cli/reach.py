@@ -35,7 +35,7 @@ async def books(settings: Settings) -> "AsyncIterator[Reader]":
 
     path = sqlite_path(parse_url(settings.ledger_url))
     if path is not None and not path.exists():
-        raise FileNotFoundError(f"there is no ledger at {path} yet. Start a worker, which makes one: make up")
+        raise FileNotFoundError(f"there is no ledger at {path} yet. Start a worker, which makes one: make up.")
     async with Reader.open_read_only(settings.ledger_url) as reader:
         yield reader
 

@@ -142,8 +142,11 @@ class EmbeddedServer:
             if self._stopping:
                 return
             _log.warning("the embedded Temporal server ended with status %s; starting it again", status)
-            with contextlib.suppress(CannotStart):
+            try:
                 await self.start()
+            except CannotStart as error:
+                _log.error("%s", error)
+                await asyncio.sleep(1)  # its port may be taken; do not try in a tight loop
 
 
 def free_port(wanted: int, avoid: int | None = None) -> int:

@@ -1,0 +1,164 @@
+"""The ways in which books can be wrong: for each, the rule of the audit that must name it, and about what.
+
+They are changes to the story of `histories.py`.
+"""
+
+from dataclasses import dataclass
+
+_COPY = (
+    "debit_account_id, credit_account_id, amount_minor, currency, "
+    "debit_balance_after, credit_balance_after, recorded_at"
+)
+
+
+def _posting(key: str, like: str, position: int = 0) -> str:
+    """A copy of the posting of one key under another key."""
+    return (
+        f"INSERT INTO postings (operation_key, position, {_COPY}) "
+        f"SELECT '{key}', {position}, {_COPY} FROM postings WHERE operation_key = '{like}'"
+    )
+
+
+def _operation(key: str, like: str) -> str:
+    """A copy of one operation under another key."""
+    columns = "fingerprint, fingerprint_recipe, outcome, code, detail, transfer_id, recorded_at"
+    return f"INSERT INTO operations (key, {columns}) SELECT '{key}', {columns} FROM operations WHERE key = '{like}'"
+
+
+def _set(table: str, change: str, where: str) -> str:
+    return f"UPDATE {table} SET {change} WHERE {where}"
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """One way of being wrong: a sentence, the rule that it breaks, the row it is about, and how it is made."""
+
+    sentence: str
+    check: str
+    subject: str
+    statements: tuple[str, ...]
+
+
+def _wrong(sentence: str, check: str, subject: str, *statements: str) -> Divergence:
+    return Divergence(sentence, check, subject, statements)
+
+
+S1_CREDIT, S1_DEBIT = "operation_key = 'S1/credit'", "operation_key = 'S1/debit'"
+
+DIVERGENCES = [
+    _wrong("an account's total is off by one", "account_totals", "bob",
+           _set("accounts", "credits_posted = credits_posted + 1", "id = 'bob'")),
+    _wrong("a currency's totals do not add up", "conservation", "EUR",
+           _set("accounts", "debits_posted = debits_posted - 1", "id = 'transit:EUR'")),
+    _wrong("an account's version was turned back", "account_versions", "alice",
+           _set("accounts", "version = 2", "id = 'alice'")),
+    _wrong("a posting is gone from the account's sums", "account_totals", "bob",
+           f"DELETE FROM postings WHERE {S1_CREDIT}"),
+    _wrong("a posting is gone, and its operation is still applied", "operations_have_postings", "S1/credit",
+           f"DELETE FROM postings WHERE {S1_CREDIT}"),
+    _wrong("a posting is gone from the running balances after it", "running_balances", "alice",
+           f"DELETE FROM postings WHERE {S1_DEBIT}"),
+    _wrong("a posting moves one unit more than was asked", "postings_match_transfers", "S1/credit",
+           _set("postings", "amount_minor = amount_minor + 1", S1_CREDIT)),
+    _wrong("a posting moves money to somebody else", "postings_match_transfers", "S1/credit",
+           _set("postings", "credit_account_id = 'carol'", S1_CREDIT)),
+    _wrong("a refund goes to somebody else", "postings_match_transfers", "F1/refund",
+           _set("postings", "credit_account_id = 'bob'", "operation_key = 'F1/refund'")),
+    _wrong("a posting was written again under a rejected key", "postings_have_operations", "R1/debit",
+           _posting("R1/debit", like="S1/debit")),
+    _wrong("a posting was written again under its own key", "operations_have_postings", "S1/credit",
+           _posting("S1/credit", like="S1/credit", position=1)),
+    _wrong("a fenced key has moved money", "postings_have_operations", "F1/credit",
+           _posting("F1/credit", like="S1/credit")),
+    _wrong("an applied cancel has moved money", "operations_have_postings", "C1/cancel",
+           _posting("C1/cancel", like="S1/debit")),
+    _wrong("a running balance on the debit side is false", "running_balances", "transit:USD",
+           _set("postings", "debit_balance_after = debit_balance_after - 1", S1_CREDIT)),
+    _wrong("a running balance on the credit side is false", "running_balances", "bob",
+           _set("postings", "credit_balance_after = credit_balance_after + 1", S1_CREDIT)),
+    _wrong("a running balance of an asset is false", "running_balances", "cash:USD",
+           _set("postings", "debit_balance_after = -debit_balance_after", "operation_key = 'first-alice/deposit'")),
+    _wrong("an account was below its guard for a while", "guards", "alice",
+           _set("postings", "amount_minor = 100000000", S1_DEBIT)),
+    _wrong("transit holds less than is on its way", "transit", "transit:USD",
+           _set("transfers", "amount_minor = amount_minor + 1", "id = 'D1'")),
+    _wrong("a transfer on its way was lost from sight", "transit", "transit:USD",
+           _set("transfers", "status = 'rejected'", "id = 'D1'")),
+    _wrong("a transfer is settled without a credit", "states", "D1",
+           _set("transfers", "status = 'settled'", "id = 'D1'")),
+    _wrong("a transfer was both credited and refunded", "states", "S1",
+           "DELETE FROM operations WHERE key = 'S1/refund'",
+           _operation("S1/refund", like="S1/credit"), _posting("S1/refund", like="F1/refund")),
+    _wrong("a refunded transfer was credited as well", "states", "F1",
+           "UPDATE operations SET outcome = 'applied', code = NULL WHERE key = 'F1/credit'"),
+    _wrong("a cancelled transfer lost its fence", "states", "C1",
+           "DELETE FROM operations WHERE key = 'C1/debit'"),
+    _wrong("a posting's operation is gone", "postings_have_operations", "S1/credit",
+           "DELETE FROM operations WHERE key = 'S1/credit'"),
+    _wrong("a transfer is gone, and its keys are still there", "keys", "S1/debit",
+           "DELETE FROM transfers WHERE id = 'S1'"),
+    _wrong("money moved under a key of no known kind", "keys", "S1/bonus",
+           _operation("S1/bonus", like="S1/credit"), _posting("S1/bonus", like="S1/credit")),
+    _wrong("a key belongs to another transfer than it says", "keys", "S1/credit",
+           _set("operations", "transfer_id = 'F1'", "key = 'S1/credit'")),
+    _wrong("an operation was asked something else than its transfer says", "fingerprints", "S1/credit",
+           _set("operations", "fingerprint = replace(fingerprint, '2500', '2501')", "key = 'S1/credit'")),
+    _wrong("a fence was asked something else than its transfer says", "fingerprints", "F1/credit",
+           _set("operations", "fingerprint = replace(fingerprint, 'bob', 'carol')", "key = 'F1/credit'")),
+    _wrong("a fingerprint is of an unknown recipe", "fingerprints", "lost/deposit",
+           _set("operations", "fingerprint_recipe = 'v0'", "key = 'lost/deposit'")),
+    _wrong("a deposit brought more than was asked", "deposits", "first-alice/deposit",
+           _set("operations", "fingerprint = replace(fingerprint, '50000', '40000')", "key = 'first-alice/deposit'")),
+    _wrong("a deposit came out of a customer's account", "deposits", "first-alice/deposit",
+           _set("postings", "debit_account_id = 'bob'", "operation_key = 'first-alice/deposit'")),
+    _wrong("a fence was put by nobody", "fences", "F1/credit",
+           _set("operations", "code = 'R1/debit'", "key = 'F1/credit'")),
+    _wrong("a posting is in another currency than its accounts", "posting_accounts", "S1/credit",
+           _set("postings", "currency = 'EUR'", S1_CREDIT)),
+    _wrong("a posting's account does not exist", "posting_accounts", "S1/credit",
+           _set("postings", "credit_account_id = 'ghost'", S1_CREDIT)),
+    _wrong("an account changed its currency", "posting_accounts", "S1/credit",
+           _set("accounts", "currency = 'EUR'", "id = 'bob'")),
+    _wrong("a transfer was credited before it was debited", "debit_first", "S1",
+           _posting("S1/debit", like="S1/debit", position=1),
+           f"DELETE FROM postings WHERE {S1_DEBIT} AND position = 0", _set("postings", "position = 0", S1_DEBIT)),
+    _wrong("an event in the middle is gone", "event_chain", "S1",
+           "DELETE FROM transfer_events WHERE transfer_id = 'S1' AND sequence = 2"),
+    _wrong("the last event is gone", "last_event", "S1",
+           "DELETE FROM transfer_events WHERE transfer_id = 'S1' AND sequence = 3"),
+    _wrong("all events of a transfer are gone", "last_event", "S1",
+           "DELETE FROM transfer_events WHERE transfer_id = 'S1'"),
+    _wrong("an event does not begin where the one before it ended", "event_chain", "S1",
+           _set("transfer_events", "from_status = 'accepted', to_status = 'rejected'",
+                "transfer_id = 'S1' AND sequence = 3")),
+    _wrong("a life does not begin with being accepted", "event_chain", "S1",
+           _set("transfer_events", "to_status = 'scheduled'", "transfer_id = 'S1' AND sequence = 1")),
+    _wrong("an event was brought by another transfer's operation", "event_operations", "S1",
+           _set("transfer_events", "operation_key = 'E1/credit'", "transfer_id = 'S1' AND sequence = 3")),
+    _wrong("an event to settled was brought by a debit", "event_operations", "S1",
+           _set("transfer_events", "operation_key = 'S1/debit'", "transfer_id = 'S1' AND sequence = 3")),
+    _wrong("a transfer's reason is not its last event's", "last_event", "F1",
+           _set("transfers", "reason = 'bad luck'", "id = 'F1'")),
+    _wrong("a settled transfer has acquired a reason", "last_event", "S1",
+           _set("transfers", "reason = ''", "id = 'S1'")),
+    _wrong("a transfer's version was turned back", "last_event", "S1",
+           _set("transfers", "version = 2", "id = 'S1'")),
+    _wrong("a posting claims another instant than its operation", "same_instant", "S1/credit",
+           _set("postings", "recorded_at = recorded_at - 1", S1_CREDIT)),
+    _wrong("a fence claims another instant than who put it", "same_instant", "F1/credit",
+           _set("operations", "recorded_at = recorded_at - 1", "key = 'F1/credit'")),
+    _wrong("the notification of an ending is missing", "endings_are_notified", "R1",
+           "DELETE FROM notifications WHERE transfer_id = 'R1'"),
+    _wrong("a transfer on its way is said to be settled", "notifications_have_endings", "D1/notify/settled",
+           "INSERT INTO notifications (key, transfer_id, body, recorded_at) "
+           "SELECT 'D1/notify/settled', 'D1', body, recorded_at FROM notifications WHERE key = 'S1/notify/settled'"),
+    _wrong("a settled transfer is said to be refunded too", "notifications_have_endings", "S1/notify/refunded",
+           "INSERT INTO notifications (key, transfer_id, body, recorded_at) "
+           "SELECT 'S1/notify/refunded', 'S1', body, recorded_at FROM notifications WHERE key = 'S1/notify/settled'"),
+    _wrong("a notification tells another amount", "notification_bodies", "S1/notify/settled",
+           _set("notifications", "body = replace(body, '2500', '9900')", "key = 'S1/notify/settled'")),
+    _wrong("a notification's text was changed beyond ASCII", "notification_bodies", "F1/notify/refunded",
+           _set("notifications", r"body = replace(body, 'Zo\u00eb', 'Zo\u00e9')", "key = 'F1/notify/refunded'")),
+    _wrong("a notification is no JSON", "notification_bodies", "S1/notify/settled",
+           _set("notifications", "body = '{'", "key = 'S1/notify/settled'")),
+]  # fmt: skip  # a table: what is wrong, who must say so about what, and how it is made

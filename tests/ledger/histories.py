@@ -1,0 +1,67 @@
+"""Histories of honest books for the audit to read: one that is told, and random ones."""
+
+import random
+from collections.abc import Callable
+
+from ledger.account import AccountStatus, Guard
+from ledger.book import Ledger
+from ledger.errors import OutOfOrder
+from ledger.operation import OpenAccount, Operation, SetAccountStatus
+from ledger.operations import cancel, credit, debit, deposit, refund
+from ledger.transfer import Transfer
+from tests.support.examples import a_transfer, open_with
+
+
+async def a_story(ledger: Ledger) -> None:
+    """One transfer of each kind: S1 and E1 settled, F1 and F2 refunded, R1 rejected, C1 cancelled, D1 on its way."""
+    await open_with(ledger, alice=500_00, bob=0, carol=0)
+    await open_with(ledger, "EUR", anna=300_00, bert=0)
+    settled, european = a_transfer("S1"), a_transfer("E1", "anna", "bert", 10_00, "EUR")
+    for operation in (debit(settled), credit(settled), debit(european), credit(european)):
+        await ledger.apply(operation)
+    given_back, refused = a_transfer("F1"), a_transfer("F2", destination="carol")
+    await ledger.apply_all([debit(given_back), refund(given_back, "cancelled", 'by Zoë: "no"\n'), debit(refused)])
+    await ledger.apply(SetAccountStatus("carol", AccountStatus.FROZEN))
+    await ledger.apply_all(
+        [credit(refused), refund(refused, "account_frozen"), debit(a_transfer("R1", "bob", "alice", 9_000_00))]
+    )
+    await ledger.apply_all(
+        [cancel(a_transfer("C1"), "cancelled"), debit(a_transfer("C1")), refund(settled, "too late")]
+    )
+    await ledger.apply_all([debit(a_transfer("D1", amount_minor=7_00)), deposit("lost", "nobody", 1, "USD")])
+
+
+def _send_back(transfer: Transfer) -> Operation:
+    return refund(transfer, "sent back", "ça va")
+
+
+def _call_off(transfer: Transfer) -> Operation:
+    return cancel(transfer, "changed mind")
+
+
+async def a_random_history(ledger: Ledger, seed: int, steps: int) -> None:
+    """Legs of 400 transfers in any order, in batches of any size, between accounts that freeze and thaw."""
+    dice = random.Random(seed)
+    await ledger.apply(OpenAccount("equity", "USD", Guard.NONE))
+    await open_with(ledger, alice=300_00, bob=50_00, carol=0)
+    await open_with(ledger, "EUR", anna=300_00, bert=0)
+    dollars, euros = ["alice", "bob", "carol", "equity"], ["anna", "bert"]
+    names = [*dollars, *euros, "nobody"]
+    pairs = [dice.sample(dice.choice([dollars, dollars, euros, names]), 2) for _ in range(400)]
+    asked = [
+        a_transfer(f"T{n}", source, destination, dice.randint(1, 30_00), "EUR" if source in euros else "USD")
+        for n, (source, destination) in enumerate(pairs)
+    ]
+    legs: list[Callable[[Transfer], Operation]] = [*[debit] * 5, *[credit] * 4, _send_back, _call_off]
+    for step in range(steps):
+        if dice.random() < 0.2:
+            status = dice.choice([*AccountStatus, *[AccountStatus.OPEN] * 4])
+            await ledger.apply(SetAccountStatus(dice.choice(names), status))
+        batch: list[Operation] = [dice.choice(legs)(dice.choice(asked)) for _ in range(dice.randint(1, 16))]
+        batch.append(
+            deposit(f"in-{step % 40}", dice.choice(names), dice.randint(1, 20_00), dice.choice(["USD", "EUR"]))
+        )
+        try:
+            await ledger.apply_all(batch)
+        except OutOfOrder:
+            continue  # its neighbours are in the books all the same
