@@ -14,7 +14,14 @@ def test_the_image_copies_what_exists_and_the_build_context_has_it() -> None:
 
 def test_the_image_copies_every_package_of_the_project() -> None:
     """A new package that is not copied would be missed at the first start of a worker, not before."""
-    packages = {path.parent.name for path in ROOT.glob("[a-z]*/*.py")} - {"tests", "bench", "docs", "deploy", "var"}
+    packages = {path.parent.name for path in ROOT.glob("[a-z]*/*.py")} - {
+        "tests",
+        "bench",
+        "demo",
+        "docs",
+        "deploy",
+        "var",
+    }
     assert packages | {"worker.py", "starter.py", "pyproject.toml", "requirements-worker.lock"} == _copied()
 
 
