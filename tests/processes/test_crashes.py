@@ -24,8 +24,16 @@ def _sites(place: Folder) -> list[str]:
     return [json.loads(line)["site"] for line in place.fired.read_text().splitlines()]
 
 
-@pytest.mark.parametrize("leg", ["debit", "credit"])
-@pytest.mark.parametrize("site", ["ledger.before_commit", "ledger.after_commit"])
+@pytest.mark.parametrize(
+    ("new_database", "site", "leg"),
+    [
+        ("sqlite", "ledger.before_commit", "debit"),
+        ("sqlite", "ledger.after_commit", "credit"),
+        ("postgresql", "ledger.after_commit", "debit"),
+        ("postgresql", "ledger.before_commit", "credit"),
+    ],
+    indirect=["new_database"],
+)
 async def test_a_worker_killed_around_a_commit_is_replaced_and_the_money_moves_once(
     place: Folder, site: str, leg: str
 ) -> None:

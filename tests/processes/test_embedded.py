@@ -110,7 +110,7 @@ async def test_ports_that_are_taken_are_left_to_their_owner(laptop: Folder) -> N
         assert grpc != f"127.0.0.1:{port}"
         assert ui != f"http://127.0.0.1:{ui_port}"
         log = (laptop.path / "worker-0.log").read_text()
-        assert f"Temporal at {grpc} (the usual ports are taken), Web UI at {ui}" in log
+        assert f"Temporal at {grpc}, Web UI at {ui} (the usual ports are taken)" in log
 
 
 async def test_a_killed_server_is_started_again_and_remembers(laptop: Folder) -> None:

@@ -260,11 +260,11 @@ async def test_help_and_usage_errors_need_nothing_that_runs(place: Folder, argum
 
 
 @only_sqlite
-async def test_twenty_processes_with_one_id_move_the_money_once(running: Folder) -> None:
+async def test_ten_processes_with_one_id_move_the_money_once(running: Folder) -> None:
     """
-    Twenty callers that know nothing of each other: twenty times exit 0, one effect.
+    Ten callers that know nothing of each other: ten times exit 0, one effect.
     """
-    said = await asyncio.gather(*(running.starter(*TRANSFER, "--json") for _ in range(20)))
+    said = await asyncio.gather(*(running.starter(*TRANSFER, "--json") for _ in range(10)))
 
     assert {(answer.exit, answer.json["status"]) for answer in said} == {(0, "settled")}
     assert await running.balances("alice", "bob") == [75_00, 25_00]
