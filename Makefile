@@ -28,7 +28,7 @@ up: install ## an embedded Temporal server and a worker, until Ctrl-C
 	@$(PY) worker.py --embedded
 
 test: install check ## every check, then every test
-	@$(BIN)/pytest
+	@$(BIN)/pytest --numprocesses 2 --dist worksteal
 
 check: install ## format, lint, types, and the shape of the code
 	@$(BIN)/ruff format --check --quiet . || { echo "Run: make format"; exit 1; }

@@ -16,20 +16,21 @@ _BEGIN, _END = "<!-- results: written by `python -m bench` -->", "<!-- end of re
 
 
 def show(figures: Sequence[Figure], machine: dict[str, Any], console: Console) -> None:
-    """Print every figure, its pictures after the table."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name, justify in (("figure", "left"), ("median", "right"), ("unit", "left"), ("target", "left"), ("", "left")):
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]  # rich's own literals
+    """Print every figure, its pictures below it."""
     for figure in figures:
-        table.add_row(f"[bold]{figure.title}[/]")
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=figure.title, title_justify="left", title_style="bold")
+        table.add_column("", min_width=42)
+        table.add_column("median", justify="right", min_width=8)
+        table.add_column("", min_width=12)
+        table.add_column("target", min_width=16)
+        table.add_column("", min_width=6)
         for line in figure.lines:
             met = {True: "[green]met[/]", False: "[bold red]missed[/]", None: ""}[line.met]
-            table.add_row(f"  {line.name}", number(line), line.unit, str(line.target or ""), met)
-    console.print(table)
-    for figure in figures:
+            table.add_row(line.name, number(line), line.unit, str(line.target or ""), met)
+        console.print(table)
         for picture in figure.pictures:
-            console.print(picture, markup=False)
-    console.print(said(machine), style="dim")
+            console.print(picture + "\n", markup=False, highlight=False)
+    console.print(said(machine), style="dim", highlight=False)
 
 
 def write(figures: Sequence[Figure], machine: dict[str, Any]) -> None:
