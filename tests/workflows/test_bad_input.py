@@ -120,13 +120,16 @@ async def run_activity(bank: Bank, name: str, id: str, text: bytes) -> None:
     )
 
 
+NO_ANSWER = "no answer"
+
+
 async def refusal(running: Coroutine[Any, Any, None]) -> str | None:
     """None if it is refused for good as malformed, with a reason; else what happened instead."""
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(PATIENCE / 3):
             await running
     except TimeoutError:
-        return "no answer"
+        return NO_ANSWER
     except (WorkflowFailureError, ActivityFailureError) as failure:
         cause = failure.cause
         if isinstance(cause, ApplicationError) and cause.type == MALFORMED and cause.non_retryable and cause.message:
@@ -136,11 +139,23 @@ async def refusal(running: Coroutine[Any, Any, None]) -> str | None:
 
 
 async def not_refused(bank: Bank, run: Run, name: str, texts: dict[str, bytes]) -> dict[str, str]:
-    """The messages that a door does not refuse as it should, and what it did."""
-    ids = [f"{bank.task_queue}-{name}-{number}" for number in range(len(texts))]
-    runs = [refusal(run(bank, name, id, text)) for id, text in zip(ids, texts.values(), strict=True)]
-    answers = zip(texts, await asyncio.gather(*runs), strict=True)
-    return {what: answer for what, answer in answers if answer is not None}
+    """The messages that a door does not refuse as it should, and what it did.
+
+    Activities without a workflow are new in Temporal: once, one of 155 started at the same time was never handed to a
+    worker. So only some are asked at a time, and silence is asked again, under another id.
+    """
+    at_a_time = asyncio.Semaphore(20)
+
+    async def asked(number: int, text: bytes) -> str | None:
+        async with at_a_time:
+            for attempt in range(3):
+                said = await refusal(run(bank, name, f"{bank.task_queue}-{name}-{number}-{attempt}", text))
+                if said != NO_ANSWER:
+                    break
+            return said
+
+    answers = await asyncio.gather(*(asked(number, text) for number, text in enumerate(texts.values())))
+    return {what: answer for what, answer in zip(texts, answers, strict=True) if answer is not None}
 
 
 async def nothing_has_happened(bank: Bank) -> None:
