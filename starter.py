@@ -10,6 +10,7 @@ run the same command again.
 """
 
 import contextlib
+import gc
 import os
 import sys
 from enum import StrEnum
@@ -192,6 +193,7 @@ def demo(
 
 def main() -> int:
     """Run the command. Returns the exit status."""
+    gc.disable()  # while it imports, it would look for garbage a hundred times; so short a process leaves none
     try:
         app(prog_name="starter.py")
     except SystemExit as end:

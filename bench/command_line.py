@@ -50,7 +50,7 @@ async def measure(_databases: Databases, quick: bool) -> Figure:
             Line("--help, to the first output", median(help), "s", at_most(0.5)),
             Line("balance --json, to the first output", median(balance), "s", at_most(0.5)),
             Line("balance --json, 95th percentile", percentile(balance, 95), "s"),
-            Line(f"right exit status and answer, of {runs} runs", right, "runs", at_least(runs)),
+            Line(f"right status and answer, of {runs} runs", right, "runs", at_least(runs)),
         ],
     )
 

@@ -22,7 +22,7 @@ class Target:
         return value >= self.limit if self.at_least else value <= self.limit
 
     def __str__(self) -> str:
-        return f"{'at least' if self.at_least else 'at most'} {self.limit:,g}"
+        return f"{'≥' if self.at_least else '≤'} {self.limit:,g}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,5 +34,5 @@ async def _on(backend: str, databases: Databases, turns: int, alone: int) -> lis
     return [
         Line(f"{name}, one at a time", median(single), "operations/s"),
         Line(f"{name}, {TOGETHER} at once", median(grouped), "operations/s", at_least(rate)),
-        Line(f"{name}, at once against one at a time", ratio(grouped, single), "times", at_least(times)),
+        Line(f"{name}, at once against one by one", ratio(grouped, single), "times", at_least(times)),
     ]

@@ -42,8 +42,8 @@ async def _on(backend: str, databases: Databases, turns: int) -> list[Line]:
     name = _NAMES[backend]
     return [
         Line(f"{name}, over fifty transit accounts", median(rates[0]), "operations/s"),
-        Line(f"{name}, one transit account takes", ratio(rates[0], rates[1]), "of the time", at_most(1.1)),
-        Line(f"{name}, one transit, one customer takes", ratio(rates[0], rates[2]), "of the time", at_most(1.1)),
+        Line(f"{name}, one transit account", ratio(rates[0], rates[1]), "of the time", at_most(1.1)),
+        Line(f"{name}, one customer too", ratio(rates[0], rates[2]), "of the time", at_most(1.1)),
     ]
 
 

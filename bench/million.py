@@ -15,7 +15,7 @@ async def measure(databases: Databases, quick: bool) -> Figure:
     turns, postings = (8, FEWER) if quick else (24, POSTINGS)
     lines = await _on("sqlite", "SQLite", databases, turns, postings)
     lines += await _on("postgresql", "PostgreSQL", databases, turns, postings)
-    lines += await _on("sqlite", "SQLite, ids without order", databases, turns, postings, scattered=True)
+    lines += await _on("sqlite", "SQLite, unordered ids", databases, turns, postings, scattered=True)
     return Figure(
         f"Posting into {postings:,} postings against posting into none",
         f"{turns} turns of {TOGETHER} operations in each of two books, one of which holds {postings // 2:,} settled "
@@ -38,10 +38,10 @@ async def _on(
             for ledger, load, into in sides[:: 1 if turn % 2 else -1]:
                 into.append(await round_of(ledger, load, TOGETHER // 2))
     return [
-        Line(f"{name}: into empty books", median(rates[0]), "operations/s"),
-        Line(f"{name}: into {postings:,} postings", median(rates[1]), "operations/s"),
+        Line(f"{name}, empty books", median(rates[0]), "operations/s"),
+        Line(f"{name}, {postings:,} postings", median(rates[1]), "operations/s"),
         Line(
-            f"{name}: the full books take",
+            f"{name}, the full books take",
             ratio(rates[0], rates[1]),
             "of the time",
             None if scattered else at_most(1.1),

@@ -19,11 +19,11 @@ def show(figures: Sequence[Figure], machine: dict[str, Any], console: Console) -
     """Print every figure, its pictures below it."""
     for figure in figures:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=figure.title, title_justify="left", title_style="bold")
-        table.add_column("", min_width=42)
-        table.add_column("median", justify="right", min_width=8)
-        table.add_column("", min_width=12)
-        table.add_column("target", min_width=16)
-        table.add_column("", min_width=6)
+        table.add_column("", width=38)
+        table.add_column("median", justify="right", width=7)
+        table.add_column("", width=12)
+        table.add_column("target", width=8)
+        table.add_column("", width=6)
         for line in figure.lines:
             met = {True: "[green]met[/]", False: "[bold red]missed[/]", None: ""}[line.met]
             table.add_row(line.name, number(line), line.unit, str(line.target or ""), met)

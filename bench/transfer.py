@@ -79,7 +79,7 @@ async def measure(_databases: Databases, quick: bool) -> Figure:
             Line("transfer, one at a time", median(alone) * 1000, "ms"),
             Line("latency of the floor's", median(alone) / median(alone_floor), "ratio", at_most(1.3)),
             Line("95th percentile above the median", above * 1000, "ms", at_most(STEP * 1000)),
-            Line("through Submitter, which also describes", median(submitted) * 1000, "ms"),
+            Line("transfer, described by Submitter too", median(submitted) * 1000, "ms"),
         ],
         [
             histogram("floor, one at a time", alone_floor),

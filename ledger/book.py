@@ -12,18 +12,21 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ledger import failpoints, store
-from ledger.database import check_safety, open_database, parse_url, sqlite_path, writing
+from ledger.database import check_safety, open_database, parse_url, sqlite_path
 from ledger.errors import LedgerError, OutcomeUnknown, OutOfOrder
 from ledger.lockfile import hold_lock
 from ledger.migrations import migrate
 from ledger.operation import Operation, Outcome, Request
 from ledger.reader import Reader
 from ledger.rules import decide
+from ledger.writer import writer
 
 BATCH_LIMIT = 500
 """The most requests that one commit takes."""
@@ -39,6 +42,7 @@ class Ledger(Reader):
 
     def __init__(self, engine: AsyncEngine, batch_limit: int = BATCH_LIMIT) -> None:
         super().__init__(engine)
+        self.writer = writer(engine)
         self._batch_limit = batch_limit
         self._waiting: deque[_Waiting] = deque()
         self._committing: asyncio.Task[None] | None = None
@@ -90,7 +94,6 @@ class Ledger(Reader):
 
     def _enqueue(self, request: Request) -> "asyncio.Future[Outcome]":
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        future.add_done_callback(_retrieved)
         self._waiting.append((request, future))
         if self._committing is None or self._committing.done():
             self._committing = asyncio.create_task(self._commit_all(), name="ledger group commit")
@@ -100,6 +103,7 @@ class Ledger(Reader):
         self._open = False
         while self._committing is not None and not self._committing.done():
             await asyncio.wait([self._committing])
+        await self.writer.aclose()
 
     async def _commit_all(self) -> None:
         while self._waiting:
@@ -113,6 +117,7 @@ class Ledger(Reader):
                     future.set_result(answer)
                 else:
                     future.set_exception(answer)
+                    future.exception()  # looked at, so that nobody complains should its caller be gone
 
     async def _answers(self, requests: Sequence[Request]) -> Sequence[Answer]:
         """One answer per request. What fails as a batch for its content's sake is asked one by one."""
@@ -138,13 +143,10 @@ class Ledger(Reader):
         for race in range(1, _KEY_RACES + 1):
             await failpoints.passing("ledger.before_transaction", keys)
             try:
-                async with writing(self.engine) as connection:
-                    books = await store.load(connection, requests)
-                    answers = decide(requests, books)
-                    if race == 1 and any(isinstance(answer, OutOfOrder) for answer in answers):
-                        raise _LookAgain
-                    await store.write(connection, books.changes)
-                    await failpoints.passing("ledger.before_commit", keys)
+                answers = await self.writer.transaction(
+                    partial(_decided, requests, first_look=race == 1),
+                    partial(failpoints.passing, "ledger.before_commit", keys),
+                )
             except _LookAgain:
                 continue  # keys and transfers are two reads; another worker's commit may have come between them
             except IntegrityError:
@@ -154,6 +156,16 @@ class Ledger(Reader):
             await failpoints.passing("ledger.after_commit", keys)
             return answers
         raise AssertionError("unreachable")
+
+
+def _decided(requests: Sequence[Request], connection: Connection, first_look: bool) -> Sequence[Outcome | OutOfOrder]:
+    """The work of a transaction: load, decide, write."""
+    books = store.load(connection, requests)
+    answers = decide(requests, books)
+    if first_look and any(isinstance(answer, OutOfOrder) for answer in answers):
+        raise _LookAgain
+    store.write(connection, books.changes)
+    return answers
 
 
 class _LookAgain(Exception):
@@ -170,9 +182,3 @@ def _unknown(error: BaseException) -> OutcomeUnknown:
     unknown = OutcomeUnknown(f"the ledger did not answer: {type(said).__name__}: {said}")
     unknown.__cause__ = error
     return unknown
-
-
-def _retrieved(future: "asyncio.Future[Outcome]") -> None:
-    """Look at the exception of a future whose caller was cancelled, so that nobody complains about it."""
-    if not future.cancelled():
-        future.exception()

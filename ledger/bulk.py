@@ -11,39 +11,36 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import BigInteger, Integer, Table, text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import BigInteger, Connection, Integer, Table, text
 
 Row = tuple[Any, ...]
 
 
-async def insert(connection: AsyncConnection, table: Table, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
+def insert(connection: Connection, table: Table, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
     """Insert rows, in order. A row holds one value for each column."""
     if not rows:
         return
     names = ", ".join(columns)
     if connection.dialect.name == "sqlite":
         marks = ", ".join("?" * len(columns))
-        await connection.exec_driver_sql(f"INSERT INTO {table.name} ({names}) VALUES ({marks})", list(rows))
+        connection.exec_driver_sql(f"INSERT INTO {table.name} ({names}) VALUES ({marks})", list(rows))
     else:
         opened = f"SELECT {names} FROM {_unnest(table, columns)} ORDER BY row_number"
-        await connection.execute(text(f"INSERT INTO {table.name} ({names}) {opened}"), _by_column(columns, rows))
+        connection.execute(text(f"INSERT INTO {table.name} ({names}) {opened}"), _by_column(columns, rows))
 
 
-async def update(
-    connection: AsyncConnection, table: Table, key: str, columns: tuple[str, ...], rows: Sequence[Row]
-) -> None:
+def update(connection: Connection, table: Table, key: str, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
     """Set columns of existing rows. A row holds one value for each column, then the key's."""
     if not rows:
         return
     if connection.dialect.name == "sqlite":
         sets = ", ".join(f"{name} = ?" for name in columns)
-        await connection.exec_driver_sql(f"UPDATE {table.name} SET {sets} WHERE {key} = ?", list(rows))
+        connection.exec_driver_sql(f"UPDATE {table.name} SET {sets} WHERE {key} = ?", list(rows))
     else:
         named = (*columns, key)
         sets = ", ".join(f"{name} = new.{name}" for name in columns)
         statement = f"UPDATE {table.name} SET {sets} FROM {_unnest(table, named)} WHERE {table.name}.{key} = new.{key}"
-        await connection.execute(text(statement), _by_column(named, rows))
+        connection.execute(text(statement), _by_column(named, rows))
 
 
 @cache

@@ -10,8 +10,22 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from sqlalchemy import URL, ColumnElement, Connection, Text, any_, bindparam, event, func, make_url, select, text
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import (
+    URL,
+    ColumnElement,
+    Connection,
+    Engine,
+    StaticPool,
+    Text,
+    any_,
+    bindparam,
+    create_engine,
+    event,
+    func,
+    make_url,
+    select,
+    text,
+)
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -27,7 +41,9 @@ _SQLITE_PRAGMAS = (
     "temp_store=MEMORY",
 )
 _SQLITE_SAFE = {"journal_mode": ("wal",), "synchronous": ("2", "3"), "foreign_keys": ("1",)}
-_BEGIN = "ledger_begin"
+BEGIN = "ledger_begin"
+"""An execution option: how a transaction on SQLite begins. Plain `BEGIN`, if it only reads."""
+
 _POSTGRESQL_SETTINGS = {
     "application_name": "durable-transfers",
     "lock_timeout": "4s",
@@ -76,13 +92,13 @@ def open_database(url: URL, *, read_only: bool = False) -> AsyncEngine:
     return engine
 
 
-@asynccontextmanager
-async def writing(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """One transaction that writes: committed whole at the end of the block, or not at all."""
-    async with engine.connect() as connection:
-        await connection.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
-        async with connection.begin():
-            yield connection
+def open_blocking(url: URL) -> Engine:
+    """A blocking engine with one connection, on the SQLite file that an engine of `open_database` is on."""
+    one = {"check_same_thread": False}  # it is made on one thread and may be closed on another
+    engine = create_engine(url.set(drivername="sqlite"), poolclass=StaticPool, connect_args=one)
+    event.listen(engine, "connect", _configure_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
 
 
 @asynccontextmanager
@@ -111,6 +127,8 @@ async def check_safety(engine: AsyncEngine) -> None:
 def among(dialect: str, column: ColumnElement[str], parameter: str) -> ColumnElement[bool]:
     """`column IN (...)` with one parameter for any number of values: the statement is compiled once."""
     if dialect == "postgresql":
+        from sqlalchemy.dialects.postgresql import ARRAY  # 20 ms, which a starter on SQLite need not wait for
+
         return column == any_(bindparam(parameter, type_=ARRAY(Text)))
     return column.in_(select(func.json_each(bindparam(parameter)).table_valued("value").c.value))
 
@@ -121,7 +139,7 @@ def many(dialect: str, values: Sequence[str]) -> Sequence[str] | str:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN, "BEGIN"))
+    connection.exec_driver_sql(connection.get_execution_options().get(BEGIN, "BEGIN"))
 
 
 def _configure_sqlite(connection: DBAPIConnection, _record: object) -> None:

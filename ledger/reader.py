@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, RowMapping, Select, select, union_all
+from sqlalchemy import Column, Row, RowMapping, Select, select, union_all
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ledger import schema, store
@@ -64,14 +64,14 @@ class Reader:
     async def notification(self, key: str) -> PendingNotification | None:
         """One notification of the outbox; None if nothing of that key has happened."""
         row = await self._row(select(schema.notifications).where(schema.notifications.c.key == key))
-        return None if row is None else PendingNotification(row["key"], row["body"], row["delivered_at"])
+        return None if row is None else PendingNotification(row.key, row.body, row.delivered_at)
 
     async def statement(self, account_id: str) -> tuple[Account, list[StatementLine]] | None:
         """An account and every posting to it, oldest first, as of one instant; None if there is no account."""
         postings = schema.postings
         async with reading(self.engine) as connection:
             found = select(schema.accounts).where(schema.accounts.c.id == account_id)
-            row = (await connection.execute(found)).mappings().first()
+            row = (await connection.execute(found)).first()
             if row is None:
                 return None
             account = store.read_account(row)
@@ -82,9 +82,9 @@ class Reader:
             lines = (await connection.execute(sides)).mappings().all()
         return account, _lines(account, lines)
 
-    async def _row(self, statement: Select[Any]) -> RowMapping | None:
+    async def _row(self, statement: Select[Any]) -> Row[*tuple[Any, ...]] | None:
         async with reading(self.engine) as connection:
-            row: RowMapping | None = (await connection.execute(statement)).mappings().first()
+            row: Row[*tuple[Any, ...]] | None = (await connection.execute(statement)).first()
             return row
 
 

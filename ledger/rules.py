@@ -86,7 +86,9 @@ def _replay(operation: Operation, recorded: Recorded, books: Books) -> Outcome:
 
 def _other_transfer(operation: Operation, books: Books) -> list[str]:
     state = books.state_of(operation)
-    return Fingerprint.of(state.transfer.content()).differences(operation.content) if state else []
+    if state is None or state.transfer.content() == operation.content:
+        return []
+    return Fingerprint.of(state.transfer.content()).differences(operation.content)
 
 
 def _key_reused(differences: list[str], state: TransferState | None) -> Outcome:

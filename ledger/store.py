@@ -11,8 +11,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, Table, bindparam, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Row, Select, Table, bindparam, select, update
 
 from ledger import bulk, schema
 from ledger.account import Account, AccountStatus, Guard
@@ -24,68 +23,58 @@ from ledger.operation import OpenAccount, Operation, OutcomeKind, Request, SetAc
 from ledger.transfer import Status, Transfer, TransferState
 
 
-async def load(connection: AsyncConnection, batch: Iterable[Request]) -> Books:
+def load(connection: Connection, batch: Iterable[Request]) -> Books:
     """The accounts (locked), keys and transfers that a batch names, as they are now."""
     accounts, keys, transfers = _names(batch)
     books = Books()
     if accounts:
-        for row in await _rows(connection, schema.accounts, "id", accounts, lock=True):
-            books.accounts[row["id"]] = read_account(row)
+        for row in _rows(connection, schema.accounts, "id", accounts, lock=True):
+            books.accounts[row.id] = read_account(row)
     if keys:
-        for row in await _rows(connection, schema.operations, "key", keys):
-            books.operations[row["key"]] = _read_operation(row)
+        for row in _rows(connection, schema.operations, "key", keys):
+            books.operations[row.key] = _read_operation(row)
     if transfers:
-        for row in await _rows(connection, schema.transfers, "id", transfers):
-            books.transfers[row["id"]] = read_transfer(row)
+        for row in _rows(connection, schema.transfers, "id", transfers):
+            books.transfers[row.id] = read_transfer(row)
     return books
 
 
-async def write(connection: AsyncConnection, changes: Changes) -> None:
+def write(connection: Connection, changes: Changes) -> None:
     """Write a batch's changes. The caller's transaction makes them one."""
     now = time.time_ns() // 1000
     opened = [_account_row(account, now) for account in changes.opened.values()]
     begun = [_transfer_row(state, now) for state in changes.begun.values()]
     moved = [_transfer_change(state, now) for state in changes.moved.values()]
-    await bulk.insert(connection, schema.accounts, _ACCOUNT, opened)
-    await bulk.update(connection, schema.accounts, "id", _ACCOUNT_CHANGE, _account_changes(changes))
-    await bulk.insert(connection, schema.transfers, _TRANSFER, begun)
-    await bulk.update(connection, schema.transfers, "id", _TRANSFER_CHANGE, moved)
-    await bulk.insert(connection, schema.operations, _OPERATION, [_operation_row(r, now) for r in changes.operations])
-    await bulk.insert(connection, schema.postings, _POSTING, [_posting_row(p, now) for p in changes.postings])
-    await bulk.insert(connection, schema.transfer_events, _EVENT, [_event_row(event, now) for event in changes.events])
-    await bulk.insert(
+    bulk.insert(connection, schema.accounts, _ACCOUNT, opened)
+    bulk.update(connection, schema.accounts, "id", _ACCOUNT_CHANGE, _account_changes(changes))
+    bulk.insert(connection, schema.transfers, _TRANSFER, begun)
+    bulk.update(connection, schema.transfers, "id", _TRANSFER_CHANGE, moved)
+    bulk.insert(connection, schema.operations, _OPERATION, [_operation_row(r, now) for r in changes.operations])
+    bulk.insert(connection, schema.postings, _POSTING, [_posting_row(p, now) for p in changes.postings])
+    bulk.insert(connection, schema.transfer_events, _EVENT, [_event_row(event, now) for event in changes.events])
+    bulk.insert(
         connection, schema.notifications, _NOTIFICATION, [_notification_row(n, now) for n in changes.notifications]
     )
     if changes.delivered:
-        await connection.execute(_MARK_DELIVERED, [{"key_": key, "now": now} for key in changes.delivered])
+        connection.execute(_MARK_DELIVERED, [{"key_": key, "now": now} for key in changes.delivered])
 
 
-def read_account(row: RowMapping) -> Account:
+def read_account(row: Row[*tuple[Any, ...]]) -> Account:
     """An account from its row."""
-    return Account(
-        id=row["id"],
-        currency=row["currency"],
-        guard=Guard(row["guard"]),
-        status=AccountStatus(row["status"]),
-        version=row["version"],
-        debits_posted=row["debits_posted"],
-        credits_posted=row["credits_posted"],
-    )
+    id, currency, guard, status, version, debits_posted, credits_posted, _opened_at = row
+    return Account(id, currency, Guard(guard), AccountStatus(status), version, debits_posted, credits_posted)
 
 
-def read_transfer(row: RowMapping) -> TransferState:
+def read_transfer(row: Row[*tuple[Any, ...]]) -> TransferState:
     """A transfer's state from its row."""
-    transfer = Transfer(
-        row["id"], row["source_account_id"], row["destination_account_id"], row["amount_minor"], row["currency"]
-    )
-    return TransferState(transfer, Status(row["status"]), row["version"], row["reason"], row["detail"])
+    id, source, destination, amount_minor, currency, status, reason, detail, version, *_instants = row
+    transfer = Transfer(id, source, destination, amount_minor, currency)
+    return TransferState(transfer, Status(status), version, reason, detail)
 
 
-def _read_operation(row: RowMapping) -> Recorded:
-    fingerprint = Fingerprint(row["fingerprint"], row["fingerprint_recipe"])
-    return Recorded(
-        row["key"], fingerprint, OutcomeKind(row["outcome"]), row["code"], row["detail"], row["transfer_id"]
-    )
+def _read_operation(row: Row[*tuple[Any, ...]]) -> Recorded:
+    key, fingerprint, recipe, outcome, code, detail, transfer_id, _recorded_at = row
+    return Recorded(key, Fingerprint(fingerprint, recipe), OutcomeKind(outcome), code, detail, transfer_id)
 
 
 def _names(batch: Iterable[Request]) -> tuple[set[str], set[str], set[str]]:
@@ -109,13 +98,13 @@ def _names(batch: Iterable[Request]) -> tuple[set[str], set[str], set[str]]:
     return accounts, keys, transfers
 
 
-async def _rows(
-    connection: AsyncConnection, table: Table, key: str, values: set[str], lock: bool = False
-) -> Sequence[RowMapping]:
+def _rows(
+    connection: Connection, table: Table, key: str, values: set[str], lock: bool = False
+) -> Sequence[Row[*tuple[Any, ...]]]:
     statement = _select_among(connection.dialect.name, table, key, lock)
     wanted = many(connection.dialect.name, sorted(values))
-    result = await connection.execute(statement, {"values": wanted})
-    rows: Sequence[RowMapping] = result.mappings().all()
+    result = connection.execute(statement, {"values": wanted})
+    rows: Sequence[Row[*tuple[Any, ...]]] = result.all()
     return rows
 
 
@@ -131,13 +120,14 @@ _MARK_DELIVERED = (
     .values(delivered_at=bindparam("now"))
 )
 
-# The columns of each table, and beside each the function that makes a row of them, in the same order.
+# The columns of each table, and beside each the function that makes a row of them, in the same order. Enums are
+# written by their value: sqlite3 looks for an adapter for every str that is not exactly a str.
 
 _ACCOUNT = ("id", "currency", "guard", "status", "version", "debits_posted", "credits_posted", "opened_at")
 
 
 def _account_row(a: Account, now: int) -> bulk.Row:
-    return (a.id, a.currency, a.guard, a.status, a.version, a.debits_posted, a.credits_posted, now)
+    return (a.id, a.currency, a.guard.value, a.status.value, a.version, a.debits_posted, a.credits_posted, now)
 
 
 _ACCOUNT_CHANGE = ("status", "version", "debits_posted", "credits_posted")
@@ -145,7 +135,7 @@ _ACCOUNT_CHANGE = ("status", "version", "debits_posted", "credits_posted")
 
 def _account_changes(changes: Changes) -> list[bulk.Row]:
     changed = sorted(changes.changed.values(), key=lambda account: account.id)
-    return [(a.status, a.version, a.debits_posted, a.credits_posted, a.id) for a in changed]
+    return [(a.status.value, a.version, a.debits_posted, a.credits_posted, a.id) for a in changed]
 
 
 _TRANSFER = (
@@ -156,7 +146,7 @@ _TRANSFER = (
 
 def _transfer_row(state: TransferState, now: int) -> bulk.Row:
     t = state.transfer
-    life = (state.status, state.reason, state.detail, state.version, now, now)
+    life = (state.status.value, state.reason, state.detail, state.version, now, now)
     return (t.id, t.source, t.destination, t.amount_minor, t.currency, *life)
 
 
@@ -164,14 +154,14 @@ _TRANSFER_CHANGE = ("status", "version", "reason", "detail", "changed_at")
 
 
 def _transfer_change(state: TransferState, now: int) -> bulk.Row:
-    return (state.status, state.version, state.reason, state.detail, now, state.transfer.id)
+    return (state.status.value, state.version, state.reason, state.detail, now, state.transfer.id)
 
 
 _OPERATION = ("key", "fingerprint", "fingerprint_recipe", "outcome", "code", "detail", "transfer_id", "recorded_at")
 
 
 def _operation_row(r: Recorded, now: int) -> bulk.Row:
-    return (r.key, r.fingerprint.text, r.fingerprint.recipe, r.kind, r.code, r.detail, r.transfer_id, now)
+    return (r.key, r.fingerprint.text, r.fingerprint.recipe, r.kind.value, r.code, r.detail, r.transfer_id, now)
 
 
 _POSTING = (
@@ -192,7 +182,8 @@ _EVENT = (
 
 
 def _event_row(e: Event, now: int) -> bulk.Row:
-    return (e.transfer_id, e.sequence, e.before, e.after, e.operation_key, e.reason, e.detail, now)
+    before = e.before.value if e.before else None
+    return (e.transfer_id, e.sequence, before, e.after.value, e.operation_key, e.reason, e.detail, now)
 
 
 _NOTIFICATION = ("key", "transfer_id", "body", "recorded_at")

@@ -80,10 +80,11 @@ class Transfer:
         if answer.status is None or not answer.status.terminal:
             raise ApplicationError(f"{answer} ends no transfer", type="Bug", non_retryable=True)
         status, detail = answer.status, answer.status_detail
-        workflow.upsert_search_attributes([TRANSFER_STATUS.value_set(status)])
         self._show(f"**{status}**" + (f": {detail}" if detail else ""))
         await tell(self._request.transfer_id, status)
         self._asking.answered()
+        # In the last workflow task: apart from it, the server writes its index once more, for a tenth of a transfer.
+        workflow.upsert_search_attributes([TRANSFER_STATUS.value_set(status)])
         return TransferOutcome(
             transfer_id=self._request.transfer_id,
             status=status,

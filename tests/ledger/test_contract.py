@@ -4,9 +4,8 @@ from collections import Counter
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import Engine, event
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ledger.account import AccountStatus
 from ledger.book import Ledger
@@ -23,9 +22,9 @@ from tests.support.invariants import check_books
 class Commits:
     """Counts the commits of an engine."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: Engine) -> None:
         self.count = 0
-        event.listen(engine.sync_engine, "commit", self._counted)
+        event.listen(engine, "commit", self._counted)
 
     def _counted(self, _connection: object) -> None:
         self.count += 1
@@ -97,7 +96,7 @@ async def test_fifty_first_touches_of_a_currency_open_it_once(ledger: Ledger) ->
 async def test_many_operations_meet_in_one_commit(ledger: Ledger) -> None:
     """What is asked at the same time is committed together: that is what makes durability cheap."""
     await open_with(ledger, alice=1_000_00, bob=0)
-    commits = Commits(ledger.engine)
+    commits = Commits(ledger.writer.sync_engine)
 
     await ledger.apply_all([debit(transfer) for transfer in transfers(100)])
 
@@ -107,7 +106,7 @@ async def test_many_operations_meet_in_one_commit(ledger: Ledger) -> None:
 async def test_a_lone_operation_waits_for_nobody(ledger: Ledger) -> None:
     """Asked one after the other, each is a commit of its own."""
     await open_with(ledger, alice=100_00, bob=0)
-    commits = Commits(ledger.engine)
+    commits = Commits(ledger.writer.sync_engine)
 
     for transfer in transfers(3):
         await ledger.apply(debit(transfer))
@@ -119,7 +118,7 @@ async def test_a_commit_takes_no_more_than_its_limit(database_url: str) -> None:
     """Ninety-five at once with a limit of ten are ten commits."""
     async with Ledger.open(database_url, batch_limit=10) as ledger:
         await open_with(ledger, alice=1_000_00, bob=0)
-        commits = Commits(ledger.engine)
+        commits = Commits(ledger.writer.sync_engine)
 
         outcomes = await ledger.apply_all([debit(transfer) for transfer in transfers(95)])
 

@@ -73,7 +73,7 @@ def watching(ledger: Ledger, turn: Turn) -> Iterator[None]:
     def statement(connection: Connection, *_: object) -> None:
         turn.step(connection)
 
-    engine = ledger.engine.sync_engine
+    engine = ledger.writer.sync_engine
     event.listen(engine, "before_cursor_execute", statement)
     event.listen(engine, "commit", turn.step)
     yield

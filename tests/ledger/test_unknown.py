@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ class BrokenCommits:
     """A fake of the way to the database: the next COMMIT's answer is lost, before or after it is executed."""
 
     def __init__(self, ledger: Ledger, executed: bool) -> None:
-        self._dialect: Any = ledger.engine.sync_engine.dialect
+        self._dialect: Any = ledger.writer.sync_engine.dialect
         self._commit = self._dialect.do_commit
         self._executed = executed
 
@@ -134,7 +135,8 @@ async def test_cancelling_the_caller_does_not_cancel_the_commit(ledger: Ledger) 
     """The caller is cancelled in the very moment of the commit: the debit is in the books, and the key tells."""
     await open_with(ledger, alice=100_00, bob=0)
     caller = asyncio.ensure_future(ledger.apply(debit(a_transfer())))
-    event.listen(ledger.engine.sync_engine, "commit", lambda _: caller.cancel(), once=True)
+    cancel = partial(asyncio.get_running_loop().call_soon_threadsafe, caller.cancel)
+    event.listen(ledger.writer.sync_engine, "commit", lambda _: cancel(), once=True)
 
     with pytest.raises(asyncio.CancelledError):
         await caller
@@ -165,11 +167,13 @@ async def test_a_cancelled_caller_does_not_disturb_its_batch(ledger: Ledger) -> 
     await open_with(ledger, alice=100_00, bob=0)
     callers = [asyncio.ensure_future(ledger.apply(debit(transfer))) for transfer in transfers(20, 1_00)]
 
+    loop = asyncio.get_running_loop()
+
     def go_away(_connection: object) -> None:
         for caller in callers[::2]:
-            caller.cancel()
+            loop.call_soon_threadsafe(caller.cancel)
 
-    event.listen(ledger.engine.sync_engine, "commit", go_away, once=True)
+    event.listen(ledger.writer.sync_engine, "commit", go_away, once=True)
     answers = await asyncio.gather(*callers, return_exceptions=True)
 
     assert all(isinstance(answer, asyncio.CancelledError) for answer in answers[::2])

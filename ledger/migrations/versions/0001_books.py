@@ -15,19 +15,21 @@ branch_labels = None
 depends_on = None
 
 APPEND_ONLY = ("operations", "postings", "transfer_events")
-LEGAL_CHANGES = """(
-    'accepted > awaiting_approval', 'accepted > scheduled', 'awaiting_approval > scheduled',
-    'accepted > debited', 'awaiting_approval > debited', 'scheduled > debited',
-    'accepted > rejected', 'awaiting_approval > rejected', 'scheduled > rejected',
-    'accepted > cancelled', 'awaiting_approval > cancelled', 'scheduled > cancelled',
-    'debited > settled', 'debited > refunded')"""
-STATUSES = "('accepted', 'awaiting_approval', 'scheduled', 'debited', 'settled', 'rejected', 'refunded', 'cancelled')"
+STATUSES = ("accepted", "awaiting_approval", "scheduled", "debited", "settled", "rejected", "refunded", "cancelled")
+LEGAL_CHANGES = (  # the frequent ones first
+    "accepted > debited", "debited > settled", "debited > refunded",
+    *(f"accepted > {status}" for status in ("awaiting_approval", "scheduled", "rejected", "cancelled")),
+    *(f"awaiting_approval > {status}" for status in ("scheduled", "debited", "rejected", "cancelled")),
+    *(f"scheduled > {status}" for status in ("debited", "rejected", "cancelled")),
+)  # fmt: skip  # one line for what can follow
+GUARDS = ("debits_must_not_exceed_credits", "credits_must_not_exceed_debits", "none")
 SQLITE_WORDS = {
     "text": "TEXT",
     "integer": "INTEGER",
     "sequence": "INTEGER PRIMARY KEY AUTOINCREMENT",
     "end": ") STRICT",
     "end_by_key": ") STRICT, WITHOUT ROWID",
+    "end_of_updated": ") STRICT, WITHOUT ROWID",
     "is_id": "{0} NOT GLOB '*[^A-Za-z0-9._:-]*' AND length({0}) BETWEEN 1 AND 128 AND instr({0}, char(0)) = 0",
     "is_currency": "{0} GLOB '[A-Z][A-Z][A-Z]' AND instr({0}, char(0)) = 0",
 }
@@ -37,6 +39,7 @@ POSTGRESQL_WORDS = {
     "sequence": "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
     "end": ")",
     "end_by_key": ")",
+    "end_of_updated": ") WITH (fillfactor = 50)",  # a row's next version fits on its page, and no index is touched
     "is_id": "{0} ~ '^[A-Za-z0-9._:-]{{1,128}}$'",
     "is_currency": "{0} ~ '^[A-Z]{{3}}$'",
 }
@@ -45,9 +48,8 @@ TABLES = """
 CREATE TABLE accounts (
     id              {text} NOT NULL PRIMARY KEY CHECK ({account_id}),
     currency        {text} NOT NULL CHECK ({currency}),
-    guard           {text} NOT NULL CHECK (
-                        guard IN ('debits_must_not_exceed_credits', 'credits_must_not_exceed_debits', 'none')),
-    status          {text} NOT NULL CHECK (status IN ('open', 'frozen', 'closed')),
+    guard           {text} NOT NULL CHECK ({is_guard}),
+    status          {text} NOT NULL CHECK ({is_account_status}),
     version         {integer} NOT NULL CHECK (version >= 1),
     debits_posted   {integer} NOT NULL CHECK (debits_posted >= 0),
     credits_posted  {integer} NOT NULL CHECK (credits_posted >= 0),
@@ -57,7 +59,7 @@ CREATE TABLE accounts (
         CHECK (guard <> 'debits_must_not_exceed_credits' OR debits_posted <= credits_posted),
     CONSTRAINT accounts_credits_must_not_exceed_debits
         CHECK (guard <> 'credits_must_not_exceed_debits' OR credits_posted <= debits_posted)
-{end_by_key};
+{end_of_updated};
 
 CREATE TABLE transfers (
     id                      {text} NOT NULL PRIMARY KEY CHECK ({account_id}),
@@ -65,20 +67,20 @@ CREATE TABLE transfers (
     destination_account_id  {text} NOT NULL,
     amount_minor            {integer} NOT NULL CHECK (amount_minor > 0),
     currency                {text} NOT NULL CHECK ({currency}),
-    status                  {text} NOT NULL CHECK (status IN {statuses}),
+    status                  {text} NOT NULL CHECK ({is_status}),
     reason                  {text},
     detail                  {text},
     version                 {integer} NOT NULL CHECK (version >= 1),
     accepted_at             {integer} NOT NULL,
     changed_at              {integer} NOT NULL,
     CONSTRAINT transfers_two_accounts CHECK (source_account_id <> destination_account_id)
-{end_by_key};
+{end_of_updated};
 
 CREATE TABLE operations (
     key                 {text} NOT NULL PRIMARY KEY CHECK (length(key) BETWEEN 3 AND 200),
     fingerprint         {text} NOT NULL,
     fingerprint_recipe  {text} NOT NULL,
-    outcome             {text} NOT NULL CHECK (outcome IN ('applied', 'rejected', 'fenced')),
+    outcome             {text} NOT NULL CHECK ({is_outcome}),
     code                {text},
     detail              {text},
     transfer_id         {text} REFERENCES transfers (id),
@@ -111,14 +113,14 @@ CREATE TABLE transfer_events (
     transfer_id    {text} NOT NULL REFERENCES transfers (id),
     sequence       {integer} NOT NULL CHECK (sequence >= 1),
     from_status    {text},
-    to_status      {text} NOT NULL CHECK (to_status IN {statuses}),
+    to_status      {text} NOT NULL CHECK ({is_to_status}),
     operation_key  {text} NOT NULL REFERENCES operations (key),
     reason         {text},
     detail         {text},
     recorded_at    {integer} NOT NULL,
     PRIMARY KEY (transfer_id, sequence),
     CONSTRAINT transfer_events_begin CHECK ((sequence = 1) = (from_status IS NULL)),
-    CONSTRAINT transfer_events_legal CHECK (from_status IS NULL OR from_status || ' > ' || to_status IN {legal})
+    CONSTRAINT transfer_events_legal CHECK (from_status IS NULL OR {is_legal_event})
 {end_by_key};
 
 CREATE TABLE notifications (
@@ -140,7 +142,7 @@ CREATE TRIGGER transfers_live_once BEFORE UPDATE ON transfers
 WHEN NEW.id <> OLD.id OR NEW.source_account_id <> OLD.source_account_id
   OR NEW.destination_account_id <> OLD.destination_account_id OR NEW.amount_minor <> OLD.amount_minor
   OR NEW.currency <> OLD.currency OR NEW.accepted_at <> OLD.accepted_at OR NEW.version <= OLD.version
-  OR OLD.status || ' > ' || NEW.status NOT IN {legal}
+  OR NOT ({is_legal_change})
 BEGIN SELECT RAISE(ABORT, 'illegal change of a transfer'); END;
 
 CREATE TRIGGER notifications_delivered_once BEFORE UPDATE ON notifications
@@ -186,7 +188,7 @@ CREATE TRIGGER transfers_live_once BEFORE UPDATE ON transfers FOR EACH ROW
 WHEN (NEW.id <> OLD.id OR NEW.source_account_id <> OLD.source_account_id
   OR NEW.destination_account_id <> OLD.destination_account_id OR NEW.amount_minor <> OLD.amount_minor
   OR NEW.currency <> OLD.currency OR NEW.accepted_at <> OLD.accepted_at OR NEW.version <= OLD.version
-  OR OLD.status || ' > ' || NEW.status NOT IN {legal})
+  OR NOT ({is_legal_change}))
 EXECUTE FUNCTION ledger_refuse('illegal change of a transfer');
 
 CREATE TRIGGER notifications_delivered_once BEFORE UPDATE ON notifications FOR EACH ROW
@@ -209,12 +211,17 @@ FOR EACH STATEMENT EXECUTE FUNCTION ledger_refuse('append-only');
 def upgrade() -> None:
     """Create the tables and their triggers."""
     sqlite = op.get_bind().dialect.name == "sqlite"
-    words = SQLITE_WORDS if sqlite else POSTGRESQL_WORDS
+    words, one_of = (SQLITE_WORDS, _either) if sqlite else (POSTGRESQL_WORDS, _in)
     filled = words | {
         "account_id": words["is_id"].format("id"),
         "currency": words["is_currency"].format("currency"),
-        "statuses": STATUSES,
-        "legal": LEGAL_CHANGES,
+        "is_guard": one_of("guard", GUARDS),
+        "is_account_status": one_of("status", ("open", "frozen", "closed")),
+        "is_status": one_of("status", STATUSES),
+        "is_to_status": one_of("to_status", STATUSES),
+        "is_outcome": one_of("outcome", ("applied", "rejected", "fenced")),
+        "is_legal_event": one_of("from_status || ' > ' || to_status", LEGAL_CHANGES),
+        "is_legal_change": one_of("OLD.status || ' > ' || NEW.status", LEGAL_CHANGES),
     }
     script = [TABLES.format(**filled), (SQLITE_TRIGGERS if sqlite else POSTGRESQL_TRIGGERS).format(**filled)]
     script += [(SQLITE_KEEP if sqlite else POSTGRESQL_KEEP).format(table=table) for table in SAME_ROW]
@@ -224,6 +231,15 @@ def upgrade() -> None:
     for statement in re.split(r";\n(?=\s*CREATE|\s*$)", "".join(script)):
         if statement.strip():
             op.get_bind().exec_driver_sql(statement)
+
+
+def _in(what: str, values: tuple[str, ...]) -> str:
+    return f"{what} IN ({', '.join(repr(value) for value in values)})"
+
+
+def _either(what: str, values: tuple[str, ...]) -> str:
+    """The same for SQLite, which else fills a table with the values for every row it checks: 40 us a transfer."""
+    return "(" + " OR ".join(f"{what} = {value!r}" for value in values) + ")"
 
 
 def downgrade() -> None:
