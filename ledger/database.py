@@ -38,6 +38,7 @@ _SQLITE_PRAGMAS = (
     "foreign_keys=ON",
     "busy_timeout=10000",
     "cache_size=-65536",  # KiB; the default of 2 MiB does not hold the index pages of a large ledger
+    "wal_autocheckpoint=16384",  # 64 MiB; by default large books checkpoint at every large batch
     "temp_store=MEMORY",
 )
 _SQLITE_SAFE = {"journal_mode": ("wal",), "synchronous": ("2", "3"), "foreign_keys": ("1",)}
