@@ -4,10 +4,11 @@ Without this, a message that cannot be read would be an accident like any other:
 that is tried again for ever although it can never succeed.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from temporalio.api.common.v1 import Payload
 from temporalio.api.failure.v1 import Failure
 from temporalio.contrib.pydantic import PydanticJSONPlainPayloadConverter, pydantic_data_converter
@@ -41,6 +42,18 @@ class _Payloads(CompositePayloadConverter):
                 for converter in DefaultPayloadConverter.default_encoding_payload_converters
             )
         )
+
+    def from_payloads(self, payloads: Sequence[Payload], type_hints: list[type] | None = None) -> list[Any]:
+        try:
+            values = super().from_payloads(payloads, type_hints)
+        except (KeyError, RuntimeError) as error:  # an encoding that nobody knows
+            raise ApplicationError(f"cannot be read: {error}", type=MALFORMED, non_retryable=True) from error
+        for value, hint in zip(values, type_hints or (), strict=False):
+            # Bytes and null have encodings of their own, which pass pydantic by.
+            if isinstance(hint, type) and issubclass(hint, BaseModel) and not isinstance(value, hint):
+                said = f"expected {hint.__name__}, not {type(value).__name__}"
+                raise ApplicationError(said, type=MALFORMED, non_retryable=True)
+        return values
 
 
 class _Failures(DefaultFailureConverter):

@@ -88,6 +88,9 @@ BROKEN_TEXTS: dict[str, bytes] = {
     "not UTF-8": b'{"transfer_id": "\xff"}',
     "too deep": b"[" * 5000 + b"]" * 5000,
     "a number of 5000 digits": json.dumps(a_transfer()).encode().replace(b"2500", b"9" * 5000),
+    "no value at all": b"binary/null|",
+    "bytes": b"binary/plain|25.00",
+    "an encoding that nobody knows": b"x/y|25.00",
     "a field twice, the last one bad": json.dumps(a_transfer()).encode()[:-1] + b', "amount_minor": -1}',
 }
 
@@ -103,7 +106,10 @@ def as_texts(messages: dict[str, Any]) -> dict[str, bytes]:
 
 
 def raw(text: bytes) -> RawValue:
-    """A payload with this JSON, past the project's own converter."""
+    """A payload with this JSON, past the project's own converter; `encoding|data` has another encoding."""
+    encoding, mark, data = text.partition(b"|")
+    if mark:
+        return RawValue(Payload(metadata={"encoding": encoding}, data=data))
     return RawValue(Payload(metadata={"encoding": b"json/plain"}, data=text))
 
 
