@@ -17,6 +17,9 @@ from ledger.transfer import Status, Transfer
 SHORT_TEXT = 256
 """The longest free text, in characters: outcomes stay far below Temporal's limits."""
 
+KEY_REUSED = "KeyReused"
+"""The type, in Temporal's sense, of the failure of a workflow whose key belongs to other content."""
+
 Text = Annotated[StrictStr, Field(max_length=SHORT_TEXT)]
 
 
@@ -130,7 +133,7 @@ class LegOutcome(Message):
 
 
 class TransferOutcome(Message):
-    """How a transfer ended: `settled`, `rejected`, `refunded`, `cancelled`, or `key_reused` (then nothing was done).
+    """How a transfer ended: `settled`, `rejected`, `refunded` or `cancelled`.
 
     `replayed` means that it had ended before this run began.
     """

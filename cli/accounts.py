@@ -26,13 +26,15 @@ async def open_account(
             if not opened.applied or deposit is None:
                 return Answer(data, _exit(opened), _headline(opening.account_id, opened, "opened", "already open"))
             from activities.messages import LegOutcome
+            from engine.submitting import KeyReused
 
             submitted = await submitter.deposit(deposit)
             if submitted.differences:
                 return _deposit_reused(data, deposit, "; ".join(submitted.differences))
-            deposited = await submitter.outcome(submitted, LegOutcome, timeout_seconds)
-    if deposited.kind == "key_reused":
-        return _deposit_reused(data, deposit, deposited.detail)
+            try:
+                deposited = await submitter.outcome(submitted, LegOutcome, timeout_seconds)
+            except KeyReused as reused:
+                return _deposit_reused(data, deposit, str(reused))
     data["deposit"] = {"deposit_id": deposit.deposit_id, "amount_minor": deposit.amount_minor} | _outcome(deposited)
     headline = _headline(opening.account_id, opened, "opened", "already open")
     came = "came in" if not deposited.replayed else "had come in before"
@@ -43,7 +45,7 @@ async def open_account(
     return Answer(data, _exit(deposited), f"{headline}  {said}", hide=frozenset(data))
 
 
-def _deposit_reused(data: dict[str, Any], deposit: "DepositRequest", detail: str | None) -> Answer:
+def _deposit_reused(data: dict[str, Any], deposit: "DepositRequest", detail: str) -> Answer:
     said = {"deposit_id": deposit.deposit_id, "outcome": "key_reused", "detail": detail}
     headline = f"[bold]{deposit.deposit_id}[/]  [red]key_reused[/]  {detail}"
     return Answer(data | {"deposit": said}, Exit.KEY_REUSED, headline, hide=frozenset({*data, "deposit"}))
@@ -107,7 +109,7 @@ def _outcome(outcome: "LegOutcome") -> dict[str, Any]:
 
 
 def _exit(outcome: "LegOutcome") -> Exit:
-    return {"applied": Exit.OK, "key_reused": Exit.KEY_REUSED}.get(outcome.kind, Exit.NO)
+    return Exit.OK if outcome.applied else Exit.NO
 
 
 def _headline(account_id: str, outcome: "LegOutcome", done: str, before: str) -> str:

@@ -22,6 +22,7 @@ _CANCEL_ANSWERS = {Status.CANCELLED: "cancelled", Status.REFUNDED: "refunded"}
 async def transfer(settings: Settings, request: "TransferRequest", wait: bool, timeout_seconds: float) -> Answer:
     """Submit a transfer and wait for its outcome. Safe to repeat, whatever happened before."""
     from activities.messages import TransferOutcome
+    from engine.submitting import KeyReused
 
     fields = request.model_dump()
     with progress(f"{request.transfer_id}: waiting for the outcome"):
@@ -32,9 +33,11 @@ async def transfer(settings: Settings, request: "TransferRequest", wait: bool, t
                 return answer(fields, KEY_REUSED, KEY_REUSED, "; ".join(submitted.differences))
             if not wait and not submitted.replayed:
                 return answer(fields, Status.ACCEPTED)
-            outcome = await submitter.outcome(submitted, TransferOutcome, timeout_seconds)
-    reason = KEY_REUSED if outcome.status == KEY_REUSED else outcome.reason
-    return answer(fields, outcome.status, reason, outcome.detail, replayed=outcome.replayed)
+            try:
+                outcome = await submitter.outcome(submitted, TransferOutcome, timeout_seconds)
+            except KeyReused as reused:
+                return answer(fields, KEY_REUSED, KEY_REUSED, str(reused))
+    return answer(fields, outcome.status, outcome.reason, outcome.detail, replayed=outcome.replayed)
 
 
 async def status(settings: Settings, transfer_id: str) -> Answer:

@@ -25,6 +25,7 @@ from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.messages import (
+    KEY_REUSED,
     AccountChange,
     AccountOpening,
     DepositRequest,
@@ -55,6 +56,10 @@ _FINGERPRINT, _RECIPE = "fingerprint", "fingerprint_recipe"
 
 class Unanswered(Exception):
     """No outcome yet: too slow, not reachable, interrupted. Run the same request again; it cannot do harm."""
+
+
+class KeyReused(Exception):
+    """The ledger knows this id with other content; the message names what differs. Nothing was done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +124,10 @@ class Submitter:
         return await self._set("ChangeOfAccount", id, request, timeout_seconds)
 
     async def outcome(self, submitted: Submitted, outcome_type: type[Ended], timeout_seconds: float) -> Ended:
-        """Wait for the outcome of a transfer or a deposit. Raises Unanswered when the time is over first."""
+        """Wait for the outcome of a transfer or a deposit.
+
+        Raises KeyReused when the ledger knows the id with other content, Unanswered when the time is over first.
+        """
         handle = self.client.get_workflow_handle(submitted.workflow_id, result_type=outcome_type)
         outcome: Ended = await _result(handle, timeout_seconds)
         return outcome.model_copy(update={"replayed": outcome.replayed or submitted.replayed})
@@ -195,13 +203,14 @@ class Submitter:
         except RPCError as error:
             raise Unanswered(f"Temporal did not answer: {error}") from error
         memo = await there.memo()
+        differences: list[str] = []
         if _FINGERPRINT in memo:
             differences = Fingerprint(memo[_FINGERPRINT], memo[_RECIPE]).differences(content)
-            if differences:
-                return Submitted(id, there.run_id, differences=tuple(differences))
         if there.status in (WorkflowExecutionStatus.RUNNING, WorkflowExecutionStatus.COMPLETED):
-            return Submitted(id, there.run_id, replayed=not started)
-        return None
+            replayed = not started and not differences
+            return Submitted(id, there.run_id, replayed, tuple(differences))
+        # It closed without an outcome. What somebody else asked under this id and did not get is nothing to us.
+        return Submitted(id, there.run_id) if started and not differences else None
 
 
 def workflow_id(transfer_id: str) -> str:
@@ -210,7 +219,10 @@ def workflow_id(transfer_id: str) -> str:
 
 
 async def _result(handle: WorkflowHandle[Any, Answer], timeout_seconds: float) -> Answer:
-    """Wait for a workflow's result, through restarts of the server. Raises Unanswered or MalformedRequest."""
+    """Wait for a workflow's result, through restarts of the server.
+
+    Raises Unanswered, KeyReused or MalformedRequest.
+    """
     try:
         async with asyncio.timeout(timeout_seconds):
             while True:
@@ -226,6 +238,8 @@ async def _result(handle: WorkflowHandle[Any, Answer], timeout_seconds: float) -
         cause = error.cause
         if isinstance(cause, ApplicationError) and cause.type == MALFORMED:
             raise MalformedRequest(cause.message) from error
+        if isinstance(cause, ApplicationError) and cause.type == KEY_REUSED:
+            raise KeyReused(cause.message) from error
         raise Unanswered(f"{handle.id} was closed without an outcome: {cause}") from error
 
 

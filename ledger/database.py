@@ -37,7 +37,7 @@ _SQLITE_PRAGMAS = (
     "synchronous=FULL",  # an acknowledged commit survives a power cut; NORMAL acknowledges without syncing
     "foreign_keys=ON",
     "busy_timeout=10000",
-    "cache_size=-262144",  # KiB; the default of 2 MiB does not hold the index pages of a large ledger
+    "cache_size=-65536",  # KiB; the default of 2 MiB does not hold the index pages of a large ledger
     "wal_autocheckpoint=16384",  # 64 MiB; by default large books checkpoint at every large batch
     "temp_store=MEMORY",
 )

@@ -9,7 +9,8 @@ with workflow.unsafe.imports_passed_through():
     from activities.ledger import LedgerActivities
     from activities.messages import AccountChange, AccountOpening, DepositRequest, LegOutcome
     from ledger.keys import Leg, operation_key
-    from workflows.asking import Asking
+    from ledger.operation import OutcomeKind
+    from workflows.asking import Asking, key_reused
 
 
 @workflow.defn
@@ -40,6 +41,9 @@ class Deposit:
 
     @workflow.run
     async def run(self, request: DepositRequest) -> LegOutcome:
-        """Applied; rejected when the account cannot take it; key_reused when the id had other content."""
+        """Applied; rejected when the account cannot take it. Raises `KeyReused` when the id had other content."""
         key = operation_key(request.deposit_id, Leg.DEPOSIT)
-        return await Asking().until_answered(LedgerActivities.deposit, request, key)
+        outcome = await Asking().until_answered(LedgerActivities.deposit, request, key)
+        if outcome.kind is OutcomeKind.KEY_REUSED:
+            raise key_reused(outcome.detail)
+        return outcome

@@ -14,9 +14,10 @@ from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
+    from activities.messages import KEY_REUSED
     from workflows.search_attributes import NEEDS_ATTENTION
 
 FIRST_ROUND = timedelta(seconds=30)
@@ -32,6 +33,14 @@ RETRIES = RetryPolicy(
 
 Asked = TypeVar("Asked")
 Answered = TypeVar("Answered")
+
+
+def key_reused(detail: str | None) -> ApplicationError:
+    """What such a workflow raises: it must not be the one that Temporal remembers under the id.
+
+    If it completed, the rightful caller's next retry would find it there, and be told that its own id was reused.
+    """
+    return ApplicationError(detail or "the key belongs to other content", type=KEY_REUSED, non_retryable=True)
 
 
 class Asking:

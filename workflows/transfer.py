@@ -20,7 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from ledger.operation import OutcomeKind
     from ledger.rejections import Code
     from ledger.transfer import Status
-    from workflows.asking import Asking
+    from workflows.asking import Asking, key_reused
     from workflows.notification import tell
     from workflows.search_attributes import TRANSFER_STATUS
 
@@ -39,7 +39,7 @@ class Transfer:
 
     @workflow.run
     async def run(self, request: TransferRequest) -> TransferOutcome:
-        """Move the money once, or say why not. Returns how the transfer ended; a business answer never raises."""
+        """Move the money once, or say why not. Returns how the transfer ended; only `KeyReused` raises."""
         if _cancelled():
             return await self._cancel_before_debit()
         debited = await self._asking.unless_cancelled(LedgerActivities.debit, request, self._key(Leg.DEBIT))
@@ -74,9 +74,7 @@ class Transfer:
     async def _end(self, answer: LegOutcome, replayed: bool = False) -> TransferOutcome:
         """Every way out leads through here: show the ending, tell the outside, return the outcome."""
         if answer.kind is OutcomeKind.KEY_REUSED:
-            return TransferOutcome(
-                transfer_id=self._request.transfer_id, status=OutcomeKind.KEY_REUSED, detail=answer.detail
-            )
+            raise key_reused(answer.detail)
         if answer.status is None or not answer.status.terminal:
             raise ApplicationError(f"{answer} ends no transfer", type="Bug", non_retryable=True)
         status, detail = answer.status, answer.status_detail
