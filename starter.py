@@ -13,6 +13,7 @@ import contextlib
 import gc
 import os
 import sys
+import traceback
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -198,14 +199,17 @@ def main() -> int:
         app(prog_name="starter.py")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(bool(end.code))
-    except BrokenPipeError:
+    except BrokenPipeError:  # of a help text that nobody reads to its end; answers look after themselves
         return 0
+    except Exception:  # a bug of ours says nothing about the money: the same command again
+        traceback.print_exc()
+        return 5
     return 0
 
 
 if __name__ == "__main__":
     code = main()
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(BrokenPipeError):
+        with contextlib.suppress(OSError):
             stream.flush()
     os._exit(code)  # the SDK's native threads crash the interpreter at exit now and then (sdk-python issue 300)

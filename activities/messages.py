@@ -29,7 +29,14 @@ class Message(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-class TransferRequest(Message):
+class Asked(Message):
+    """A message that somebody sends in. One that can never be right is refused for good.
+
+    Not so an answer: one that cannot be read comes from a newer worker, and is an accident that ends with the deploy.
+    """
+
+
+class TransferRequest(Asked):
     """Move `amount_minor` (whole minor units of `currency`) from `source` to `destination`, once per `transfer_id`."""
 
     transfer_id: StrictStr
@@ -48,7 +55,7 @@ class TransferRequest(Message):
         return Transfer(self.transfer_id, self.source, self.destination, self.amount_minor, self.currency)
 
 
-class UndoRequest(Message):
+class UndoRequest(Asked):
     """End a transfer without settling it: `reason` is a code, `detail` a sentence for people."""
 
     transfer: TransferRequest
@@ -56,7 +63,7 @@ class UndoRequest(Message):
     detail: Text | None = None
 
 
-class DepositRequest(Message):
+class DepositRequest(Asked):
     """Bring `amount_minor` (minor units) of outside cash into an account, once per `deposit_id`."""
 
     deposit_id: StrictStr
@@ -70,7 +77,7 @@ class DepositRequest(Message):
         return self
 
 
-class AccountOpening(Message):
+class AccountOpening(Asked):
     """Set: this account exists, in this currency."""
 
     account_id: StrictStr
@@ -82,7 +89,7 @@ class AccountOpening(Message):
         return self
 
 
-class AccountChange(Message):
+class AccountChange(Asked):
     """Set: this account has this status; with `expected_version`, only if it is still at that version."""
 
     account_id: StrictStr
@@ -95,7 +102,7 @@ class AccountChange(Message):
         return self
 
 
-class NotificationRequest(Message):
+class NotificationRequest(Asked):
     """Tell the outside what is in the outbox under this key."""
 
     key: StrictStr

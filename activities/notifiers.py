@@ -4,6 +4,7 @@ Settings: DURABLE_TRANSFERS_WEBHOOK_URL and DURABLE_TRANSFERS_WEBHOOK_SECRET (`w
 notifications go to the log.
 """
 
+import asyncio
 import logging
 import os
 from collections.abc import Mapping
@@ -69,8 +70,9 @@ class WebhookNotifier:
             "webhook-signature": self._webhook.sign(key, now, body),
         }
         try:
-            response = await self._client.post(self._url, content=body, headers=headers)
-        except httpx.HTTPError as error:
+            async with asyncio.timeout(WEBHOOK_TIMEOUT_SECONDS):  # the client's own is for each read, not for all
+                response = await self._client.post(self._url, content=body, headers=headers)
+        except (httpx.HTTPError, TimeoutError) as error:
             raise DeliveryFailed(f"{self._url} did not answer: {type(error).__name__}: {error}") from error
         if not response.is_success:
             raise DeliveryFailed(f"{self._url} answered {response.status_code}")

@@ -9,6 +9,7 @@
 """
 
 import asyncio
+import contextlib
 import json
 import sys
 from collections.abc import Callable, Coroutine
@@ -50,12 +51,14 @@ def give(work: Callable[[], Coroutine[Any, Any, Answer]], as_json: bool, subject
     `subject` names what was asked about; with --json it is part of the answer even when there is none.
     """
     answer = _attempt(work, subject)
-    if as_json:
-        sys.stdout.write(json.dumps(answer.data, ensure_ascii=True) + "\n")
-    elif answer.show is not None:
-        answer.show()
-    else:
-        _show(answer)
+    with contextlib.suppress(OSError):  # a full disk or a closed pipe does not change how the transfer ended
+        if as_json:
+            sys.stdout.write(json.dumps(answer.data, ensure_ascii=True) + "\n")
+        elif answer.show is not None:
+            answer.show()
+        else:
+            _show(answer)
+        sys.stdout.flush()
     raise typer.Exit(answer.exit)
 
 
@@ -83,9 +86,9 @@ def _is_silence(error: Exception) -> bool:
     from sqlalchemy.exc import SQLAlchemyError
 
     from engine.connection import NotReachable
-    from engine.submitting import Unanswered
+    from engine.submitting import KeyReused, Unanswered
 
-    return isinstance(error, NotReachable | Unanswered | SQLAlchemyError | OSError)
+    return isinstance(error, NotReachable | Unanswered | KeyReused | SQLAlchemyError | OSError)
 
 
 def _accident(subject: dict[str, Any], exit: Exit, status: str, reason: str) -> Answer:

@@ -12,10 +12,12 @@ from ledger.transfer import Status, TransferState
 
 if TYPE_CHECKING:
     from activities.messages import TransferRequest
+    from engine.submitting import Submitted
 
 KEY_REUSED = "key_reused"
 _EXITS = {Status.REJECTED: Exit.NO, Status.REFUNDED: Exit.NO, Status.CANCELLED: Exit.NO}
 _COLOURS = {Exit.OK: "green", Exit.NO: "yellow", Exit.KEY_REUSED: "red"}
+_SUBMIT_AGAIN = "submit it again with the same id, which finishes it"
 _CANCEL_ANSWERS = {Status.CANCELLED: "cancelled", Status.REFUNDED: "refunded"}
 
 
@@ -30,6 +32,7 @@ async def transfer(settings: Settings, request: "TransferRequest", wait: bool, t
             submitted = await submitter.transfer(request)
             fields |= _link(settings, submitter.client.namespace, request.transfer_id, submitted.run_id)
             if submitted.differences:
+                await _not_ours(settings, request)
                 return answer(fields, KEY_REUSED, KEY_REUSED, "; ".join(submitted.differences))
             if not wait and not submitted.replayed:
                 return answer(fields, Status.ACCEPTED)
@@ -42,35 +45,52 @@ async def transfer(settings: Settings, request: "TransferRequest", wait: bool, t
 
 async def status(settings: Settings, transfer_id: str) -> Answer:
     """Where a transfer is: from the books, and from Temporal as long as the books have not heard of it."""
+    from engine.submitting import Unanswered
+
     check_id(transfer_id, "transfer id")
     state = await _state(settings, transfer_id)
     link, known = await _find(settings, transfer_id, must_answer=state is None)
+    if state is None and known is not None and known.replayed:  # it may have ended between the two looks
+        state = await _state(settings, transfer_id)
+        if state is None:
+            raise Unanswered(f"{transfer_id} was closed before the books heard of it; {_SUBMIT_AGAIN}")
     if state is not None:
         return _from_the_books(state, link)
-    return answer({"transfer_id": transfer_id} | link, Status.ACCEPTED) if known else _not_found(transfer_id)
+    return _not_found(transfer_id) if known is None else answer({"transfer_id": transfer_id} | link, Status.ACCEPTED)
 
 
 async def cancel(settings: Settings, transfer_id: str, reason: str, timeout_seconds: float) -> Answer:
     """Ask for a transfer to be cancelled, and wait for the answer: cancelled, refunded, or too_late."""
-    from activities.messages import TransferOutcome
+    from engine.submitting import Unanswered
 
     check_id(transfer_id, "transfer id")
     if len(reason) > 256 or not reason.isprintable():
         raise MalformedRequest("--reason must be at most 256 printable characters")
-    state = await _state(settings, transfer_id)
+    state, known = await _state(settings, transfer_id), True
     if state is None or not state.status.terminal:
-        with progress(f"{transfer_id}: cancelling"):
-            async with temporal(settings, timeout_seconds) as submitter:
-                found = await submitter.find(transfer_id)
-                if found is None:
-                    return _not_found(transfer_id)
-                await submitter.cancel(transfer_id, reason)
-                await submitter.outcome(found, TransferOutcome, timeout_seconds)
+        known = await _cancel(settings, transfer_id, reason, timeout_seconds)
         state = await _state(settings, transfer_id)
-    if state is None:
+    if state is None and not known:
         return _not_found(transfer_id)
+    if state is None or not state.status.terminal:
+        raise Unanswered(f"nobody is working on {transfer_id}; {_SUBMIT_AGAIN}, then cancel it")
     link, _ = await _find(settings, transfer_id, must_answer=False)
     return _from_the_books(state, link | {"cancel": _CANCEL_ANSWERS.get(state.status, "too_late")})
+
+
+async def _cancel(settings: Settings, transfer_id: str, reason: str, timeout_seconds: float) -> bool:
+    """Cancel the running workflow, if there is one, and wait for its end. False if Temporal knows none at all."""
+    from activities.messages import TransferOutcome
+
+    with progress(f"{transfer_id}: cancelling"):
+        async with temporal(settings, timeout_seconds) as submitter:
+            found = await submitter.find(transfer_id)
+            if found is None:
+                return False
+            if not found.replayed:
+                await submitter.cancel(transfer_id, reason)
+                await submitter.outcome(found, TransferOutcome, timeout_seconds)
+    return True
 
 
 def answer(
@@ -125,8 +145,17 @@ async def _state(settings: Settings, transfer_id: str) -> TransferState | None:
         return None
 
 
-async def _find(settings: Settings, transfer_id: str, must_answer: bool) -> tuple[dict[str, Any], bool]:
-    """The link to a transfer's workflow, and whether Temporal knows it. Without a link if it need not answer."""
+async def _not_ours(settings: Settings, request: "TransferRequest") -> None:
+    """Raise Unanswered if the id is ours in the books, and only somebody else's running attempt is in the way."""
+    from engine.submitting import Unanswered
+
+    state = await _state(settings, request.transfer_id)
+    if state is not None and state.transfer == request.as_transfer():
+        raise Unanswered(f"somebody else is trying to use {request.transfer_id} for something else right now")
+
+
+async def _find(settings: Settings, transfer_id: str, must_answer: bool) -> "tuple[dict[str, Any], Submitted | None]":
+    """The link to a transfer's workflow, and what Temporal knows of it. Nothing of both if it need not answer."""
     from engine.connection import NotReachable
     from engine.submitting import Unanswered
 
@@ -137,8 +166,8 @@ async def _find(settings: Settings, transfer_id: str, must_answer: bool) -> tupl
     except (NotReachable, Unanswered):
         if must_answer:
             raise
-        return {}, False
-    return (_link(settings, namespace, transfer_id, found.run_id), True) if found else ({}, False)
+        return {}, None
+    return (_link(settings, namespace, transfer_id, found.run_id) if found else {}), found
 
 
 def _link(settings: Settings, namespace: str, transfer_id: str, run_id: str | None) -> dict[str, Any]:

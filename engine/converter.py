@@ -1,14 +1,15 @@
-"""Converter: pydantic messages as JSON, and a malformed one as a failure that is not retried.
+"""Converter: pydantic messages as JSON, and a malformed request as a failure that is not retried.
 
-Without this, a message that cannot be read would be an accident like any other: a workflow task, or an activity,
-that is tried again for ever although it can never succeed.
+Without this, a request that cannot be read would be an accident like any other: a workflow task, or an activity,
+that is tried again for ever although it can never succeed. An *answer* that cannot be read stays an accident: it
+comes from a newer worker during a deploy, and failing the workflow for it would leave money in transit.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from temporalio.api.common.v1 import Payload
 from temporalio.api.failure.v1 import Failure
 from temporalio.contrib.pydantic import PydanticJSONPlainPayloadConverter, pydantic_data_converter
@@ -21,6 +22,8 @@ from temporalio.converter import (
 )
 from temporalio.exceptions import ApplicationError
 
+from activities.messages import Asked
+
 MALFORMED = "MalformedRequest"
 """The type of the failure, in Temporal's sense, of a request that can never succeed."""
 
@@ -30,6 +33,8 @@ class _Json(PydanticJSONPlainPayloadConverter):
         try:
             return super().from_payload(payload, type_hint)
         except ValidationError as error:
+            if not _is_asked(type_hint):
+                raise
             raise ApplicationError(explain(error), type=MALFORMED, non_retryable=True) from error
 
 
@@ -50,7 +55,7 @@ class _Payloads(CompositePayloadConverter):
             raise ApplicationError(f"cannot be read: {error}", type=MALFORMED, non_retryable=True) from error
         for value, hint in zip(values, type_hints or (), strict=False):
             # Bytes and null have encodings of their own, which pass pydantic by.
-            if isinstance(hint, type) and issubclass(hint, BaseModel) and not isinstance(value, hint):
+            if _is_asked(hint) and not isinstance(value, hint):
                 said = f"expected {hint.__name__}, not {type(value).__name__}"
                 raise ApplicationError(said, type=MALFORMED, non_retryable=True)
         return values
@@ -66,6 +71,10 @@ class _Failures(DefaultFailureConverter):
             failure.message = cause.message
             failure.application_failure_info.type = MALFORMED
             failure.application_failure_info.non_retryable = True
+
+
+def _is_asked(hint: type | None) -> bool:
+    return isinstance(hint, type) and issubclass(hint, Asked)
 
 
 def explain(error: ValidationError) -> str:

@@ -13,7 +13,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.common import (
     SearchAttributePair,
@@ -240,7 +240,10 @@ async def _result(handle: WorkflowHandle[Any, Answer], timeout_seconds: float) -
             raise MalformedRequest(cause.message) from error
         if isinstance(cause, ApplicationError) and cause.type == KEY_REUSED:
             raise KeyReused(cause.message) from error
-        raise Unanswered(f"{handle.id} was closed without an outcome: {cause}") from error
+        advice = "submit it again with the same id, which finishes it"
+        raise Unanswered(f"{handle.id} was closed without an outcome ({cause}); {advice}") from error
+    except ValidationError as error:
+        raise Unanswered("the answer cannot be read: the worker is newer than this program") from error
 
 
 _PASSING = (RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED, RPCStatusCode.UNKNOWN)

@@ -31,6 +31,9 @@ from ledger.writer import writer
 BATCH_LIMIT = 500
 """The most requests that one commit takes."""
 
+CLOSING_SECONDS = 60.0
+"""How long closing waits for what is being committed. What has no answer by then is unknown, as after a crash."""
+
 _KEY_RACES = 5
 
 Answer = Outcome | LedgerError
@@ -101,8 +104,8 @@ class Ledger(Reader):
 
     async def _closed(self) -> None:
         self._open = False
-        while self._committing is not None and not self._committing.done():
-            await asyncio.wait([self._committing])
+        if self._committing is not None and not self._committing.done():
+            await asyncio.wait([self._committing], timeout=CLOSING_SECONDS)
         await self.writer.aclose()
 
     async def _commit_all(self) -> None:

@@ -84,7 +84,10 @@ def open_database(url: URL, *, read_only: bool = False) -> AsyncEngine:
     path = sqlite_path(url)
     if path is None:
         settings = _POSTGRESQL_SETTINGS | ({"default_transaction_read_only": "on"} if read_only else {})
-        return create_async_engine(url, pool_size=4, max_overflow=8, connect_args={"server_settings": settings})
+        # Bounds of the server's are of no use against a network that swallows everything: these are the client's.
+        bounds = {"timeout": 5} | ({} if read_only else {"command_timeout": 15})  # seconds; an audit may take longer
+        arguments = {"server_settings": settings} | bounds
+        return create_async_engine(url, pool_size=4, max_overflow=8, connect_args=arguments)
     mode = "ro" if read_only else "rwc"
     target = url.set(database=path.absolute().as_uri(), query={"mode": mode, "uri": "true"})
     engine = create_async_engine(target, pool_size=4, max_overflow=8)

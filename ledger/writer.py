@@ -35,7 +35,7 @@ class Writer(Protocol):
 
 
 class SqliteWriter:
-    """See the module. A transaction that has begun runs to its end, whoever is cancelled meanwhile."""
+    """See the module. Used by one task, the batcher's own, which nobody cancels but the end of the event loop."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.sync_engine = open_blocking(engine.url)

@@ -3,6 +3,9 @@
 Callers cannot write the books themselves (one process does); they ask through these workflows.
 """
 
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
@@ -11,6 +14,8 @@ with workflow.unsafe.imports_passed_through():
     from ledger.keys import Leg, operation_key
     from ledger.operation import OutcomeKind
     from workflows.asking import Asking, key_reused
+
+Asked = TypeVar("Asked")
 
 
 @workflow.defn
@@ -21,7 +26,7 @@ class Opening:
     async def run(self, request: AccountOpening) -> LegOutcome:
         """Applied; or rejected with `account_differs` when it exists in another currency."""
         summary = f"open {request.account_id} in {request.currency}"
-        return await Asking().until_answered(LedgerActivities.open_account, request, summary)
+        return await _ask(LedgerActivities.open_account, request, summary)
 
 
 @workflow.defn
@@ -32,7 +37,7 @@ class ChangeOfAccount:
     async def run(self, request: AccountChange) -> LegOutcome:
         """Applied; or rejected with `account_not_found` or `version_conflict`."""
         summary = f"{request.account_id} is {request.status}"
-        return await Asking().until_answered(LedgerActivities.set_account_status, request, summary)
+        return await _ask(LedgerActivities.set_account_status, request, summary)
 
 
 @workflow.defn
@@ -43,7 +48,14 @@ class Deposit:
     async def run(self, request: DepositRequest) -> LegOutcome:
         """Applied; rejected when the account cannot take it. Raises `KeyReused` when the id had other content."""
         key = operation_key(request.deposit_id, Leg.DEPOSIT)
-        outcome = await Asking().until_answered(LedgerActivities.deposit, request, key)
+        outcome = await _ask(LedgerActivities.deposit, request, key)
         if outcome.kind is OutcomeKind.KEY_REUSED:
             raise key_reused(outcome.detail)
         return outcome
+
+
+async def _ask(activity: Callable[[Any, Asked], Awaitable[LegOutcome]], question: Asked, summary: str) -> LegOutcome:
+    asking = Asking()
+    outcome = await asking.until_answered(activity, question, summary)
+    asking.answered()
+    return outcome

@@ -1,10 +1,10 @@
 """Asking: put one question to an activity until it answers, however long that takes.
 
-    round 1: 30 s of retries  ->  NeedsAttention  ->  round 2: 60 s  ->  ...  ->  rounds of an hour
+    round 1: 30 s of retries  ->  NeedsAttention  ->  round 2: 60 s  ->  ...  ->  rounds of four hours
 
 Silence is never taken for an answer. A round has an end only so that an operator can see that it was needed; the
-next one asks the same question with the same key. Retries within a round leave no events behind, so that even a
-year of asking fits into one history.
+next one asks the same question with the same key. Retries within a round leave no events behind, so that a year
+of asking (about 24,000 events, by count of one round's) fits into one history.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.search_attributes import NEEDS_ATTENTION
 
 FIRST_ROUND = timedelta(seconds=30)
-LONGEST_ROUND = timedelta(hours=1)
+LONGEST_ROUND = timedelta(hours=4)
 PAUSE = timedelta(seconds=5)
 ATTEMPT = timedelta(seconds=5)
 """How long one attempt may take, and so how soon a dead worker's leg is asked of another. Beyond it the attempt is a

@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError
+from temporalio.exceptions import ActivityError, ChildWorkflowError, WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
     from activities.messages import NotificationRequest
@@ -47,7 +47,15 @@ async def tell(transfer_id: str, status: Status) -> None:
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
         )
         return
-    with suppress(WorkflowAlreadyStartedError):  # an earlier run of this transfer may have left it to one already
+    # A cancel is raised once, and perhaps here; then it is left to a workflow all the same.
+    with suppress(asyncio.CancelledError, ChildWorkflowError):
+        await _leave_it_to_a_workflow(request)
+        return
+    await _leave_it_to_a_workflow(request)
+
+
+async def _leave_it_to_a_workflow(request: NotificationRequest) -> None:
+    with suppress(WorkflowAlreadyStartedError):  # an earlier run of this transfer may have done so already
         await workflow.start_child_workflow(
             Notification.run,
             request,

@@ -74,6 +74,7 @@ class Transfer:
     async def _end(self, answer: LegOutcome, replayed: bool = False) -> TransferOutcome:
         """Every way out leads through here: show the ending, tell the outside, return the outcome."""
         if answer.kind is OutcomeKind.KEY_REUSED:
+            self._asking.answered()
             raise key_reused(answer.detail)
         if answer.status is None or not answer.status.terminal:
             raise ApplicationError(f"{answer} ends no transfer", type="Bug", non_retryable=True)

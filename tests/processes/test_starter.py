@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -214,35 +215,15 @@ async def test_balance_statement_and_audit_say_what_the_contract_says(running: F
 
 
 @only_sqlite
-async def test_a_cancel_has_an_answer(running: Folder) -> None:
+async def test_an_answer_that_cannot_be_written_keeps_its_exit_status(running: Folder) -> None:
     """
-    Too late for a settled transfer, and an unknown id is said to be one.
+    A full disk says nothing about the money: settled is still 0, and a wrong id still 2.
     """
-    await running.starter(*TRANSFER)
+    settled = await running.start("starter.py", *TRANSFER, "--json", log=Path("/dev/full"))
+    malformed = await running.start("starter.py", "status", "no/id", "--json", log=Path("/dev/full"))
 
-    late = await running.starter("cancel", "T1", "--reason", "oops", "--json")
-    unknown = await running.starter("cancel", "T9", "--json")
-
-    assert (late.exit, late.json["status"], late.json["cancel"]) == (0, "settled", "too_late")
-    assert (unknown.exit, unknown.json["reason"]) == (3, "transfer_not_found")
-
-
-@only_sqlite
-async def test_a_cancel_in_time_gives_the_money_back(place: Folder) -> None:
-    """
-    The money is in transit and the credit does not answer: cancelling refunds it, and the credit is fenced.
-    """
-    await place.worker(armed="ledger.before_transaction[T1/credit]=raise@*")
-    await place.starter("open-account", "alice", "--currency", "USD", "--deposit", "100", "--deposit-id", "D1")
-    await place.starter("open-account", "bob", "--currency", "USD")
-    await place.starter(*TRANSFER, "--no-wait")
-    await place.reaches("T1", "debited")
-
-    said = await place.starter("cancel", "T1", "--reason", "oops", "--json")
-
-    assert (said.exit, said.json["status"], said.json["cancel"]) == (3, "refunded", "refunded")
-    assert (said.json["reason"], said.json["detail"]) == ("cancelled", "oops")
-    assert await place.balances("alice", "bob") == [100_00, 0]
+    assert [await settled.wait(), await malformed.wait()] == [0, 2]
+    assert await running.balances("alice", "bob") == [75_00, 25_00]
 
 
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["transfer", "--help"], ["nonsense"], ["transfer"]])
