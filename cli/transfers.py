@@ -50,13 +50,14 @@ async def status(settings: Settings, transfer_id: str) -> Answer:
     check_id(transfer_id, "transfer id")
     state = await _state(settings, transfer_id)
     link, known = await _find(settings, transfer_id, must_answer=state is None)
-    if state is None and known is not None and known.replayed:  # it may have ended between the two looks
-        state = await _state(settings, transfer_id)
-        if state is None:
-            raise Unanswered(f"{transfer_id} was closed before the books heard of it; {_SUBMIT_AGAIN}")
+    if state is None and known is not None and not known.replayed:
+        return answer({"transfer_id": transfer_id} | link, Status.ACCEPTED)
+    state = state or await _state(settings, transfer_id, must_be_there=True)  # it may have ended between the looks
     if state is not None:
         return _from_the_books(state, link)
-    return _not_found(transfer_id) if known is None else answer({"transfer_id": transfer_id} | link, Status.ACCEPTED)
+    if known is None:
+        return _not_found(transfer_id)
+    raise Unanswered(f"{transfer_id} was closed before the books heard of it; {_SUBMIT_AGAIN}")
 
 
 async def cancel(settings: Settings, transfer_id: str, reason: str, timeout_seconds: float) -> Answer:
@@ -69,7 +70,7 @@ async def cancel(settings: Settings, transfer_id: str, reason: str, timeout_seco
     state, known = await _state(settings, transfer_id), True
     if state is None or not state.status.terminal:
         known = await _cancel(settings, transfer_id, reason, timeout_seconds)
-        state = await _state(settings, transfer_id)
+        state = await _state(settings, transfer_id, must_be_there=True)
     if state is None and not known:
         return _not_found(transfer_id)
     if state is None or not state.status.terminal:
@@ -132,16 +133,24 @@ def _from_the_books(state: TransferState, more: dict[str, Any]) -> Answer:
 
 def _not_found(transfer_id: str) -> Answer:
     reason = "transfer_not_found"
-    data = {"transfer_id": transfer_id, "status": None, "reason": reason, "detail": "nobody has heard of this id"}
-    return Answer(data, Exit.NO, f"[bold]{transfer_id}[/]  [yellow]{reason}[/]", hide=frozenset(data))
+    detail = "nobody has heard of this id so far; if it was submitted, submit it again with the same id"
+    data = {"transfer_id": transfer_id, "status": None, "reason": reason, "detail": detail}
+    shown_above = frozenset({"transfer_id", "reason"})
+    return Answer(data, Exit.NO, f"[bold]{transfer_id}[/]  [yellow]{reason}[/]", hide=shown_above)
 
 
-async def _state(settings: Settings, transfer_id: str) -> TransferState | None:
-    """What the books say about a transfer; None if they have not heard of it, or do not exist yet."""
+async def _state(settings: Settings, transfer_id: str, must_be_there: bool = False) -> TransferState | None:
+    """What the books say about a transfer; None if they have not heard of it.
+
+    Books that do not exist have not heard of anything either, but that is no answer: where one is given because of
+    it, they `must_be_there`, and FileNotFoundError says where they were looked for.
+    """
     try:
         async with books(settings) as reader:
             return await reader.transfer(transfer_id)
     except FileNotFoundError:
+        if must_be_there:
+            raise
         return None
 
 

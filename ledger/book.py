@@ -62,15 +62,13 @@ class Ledger(Reader):
         parsed = parse_url(url)
         with hold_lock(sqlite_path(parsed)):
             engine = open_database(parsed)
+            ledger = cls(engine, batch_limit)
             try:
-                await check_safety(engine)
+                await ledger.writer.transaction(check_safety, _at_once)
                 await migrate(engine)
-                ledger = cls(engine, batch_limit)
-                try:
-                    yield ledger
-                finally:
-                    await ledger._closed()
+                yield ledger
             finally:
+                await ledger._closed()
                 await engine.dispose()
 
     async def apply(self, request: Request) -> Outcome:
@@ -169,6 +167,10 @@ def _decided(requests: Sequence[Request], connection: Connection, first_look: bo
         raise _LookAgain
     store.write(connection, books.changes)
     return answers
+
+
+async def _at_once() -> None:
+    """Nothing to wait for before the commit."""
 
 
 class _LookAgain(Exception):

@@ -115,17 +115,17 @@ async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
             yield connection
 
 
-async def check_safety(engine: AsyncEngine) -> None:
-    """Raise UnsafeDatabase if a setting would let a power cut take back an acknowledged commit."""
-    asked, must_be = ("PRAGMA {}", _SQLITE_SAFE) if engine.dialect.name == "sqlite" else ("SHOW {}", _POSTGRESQL_SAFE)
-    async with engine.connect() as connection:
-        for name, safe in must_be.items():
-            value = str((await connection.execute(text(asked.format(name)))).scalar())
-            if value not in safe:
-                raise UnsafeDatabase(
-                    f"the ledger's database has {name} = {value}, which can lose money that was acknowledged; "
-                    f"set it to {safe[0]}"
-                )
+def check_safety(connection: Connection) -> None:
+    """Raise UnsafeDatabase if a setting would let a power cut take back a commit acknowledged on this connection."""
+    sqlite = connection.dialect.name == "sqlite"
+    asked, must_be = ("PRAGMA {}", _SQLITE_SAFE) if sqlite else ("SHOW {}", _POSTGRESQL_SAFE)
+    for name, safe in must_be.items():
+        value = str(connection.execute(text(asked.format(name))).scalar())
+        if value not in safe:
+            raise UnsafeDatabase(
+                f"the ledger's database has {name} = {value}, which can lose money that was acknowledged; "
+                f"set it to {safe[0]}"
+            )
 
 
 def among(dialect: str, column: ColumnElement[str], parameter: str) -> ColumnElement[bool]:

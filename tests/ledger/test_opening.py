@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, Inspector, event, inspect
+from sqlalchemy import URL, Connection, Engine, Inspector, event, inspect
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ledger import schema
 from ledger.book import Ledger
-from ledger.database import check_safety, open_database, parse_url
+from ledger.database import check_safety, open_blocking, open_database, parse_url
 from ledger.errors import LedgerInUse, UnsafeDatabase
 from ledger.migrations import is_current, migrate
 from ledger.operations import deposit
@@ -128,7 +128,7 @@ async def test_sqlite_with_an_unsafe_setting_is_refused(engine: AsyncEngine, pra
     event.listen(engine.sync_engine, "connect", lambda connection, _record: spoil(connection))
 
     with pytest.raises(UnsafeDatabase, match=f"{pragma.partition('=')[0]} = "):
-        await check_safety(engine)
+        await _check(engine)
     await engine.dispose()
 
 
@@ -146,9 +146,32 @@ async def test_postgresql_with_an_unsafe_setting_is_refused(
             pass
 
 
+@only_sqlite
+async def test_it_is_the_connection_that_writes_whose_settings_are_checked(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pragmas belong to a connection: another one that is safe says nothing about this one."""
+
+    def unsafe(url: URL) -> Engine:
+        engine = open_blocking(url)
+        event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=NORMAL"))
+        return engine
+
+    monkeypatch.setattr("ledger.writer.open_blocking", unsafe)
+
+    with pytest.raises(UnsafeDatabase, match="synchronous = 1"):
+        async with Ledger.open(database_url):
+            pass
+
+
 async def test_the_ledgers_own_settings_are_safe(ledger: Ledger) -> None:
     """The tests run on what production runs on: every acknowledged commit is synced."""
-    await check_safety(ledger.engine)
+    await _check(ledger.engine)
+
+
+async def _check(engine: AsyncEngine) -> None:
+    async with engine.connect() as connection:
+        await connection.run_sync(check_safety)
 
 
 # --- one process writes a SQLite file -------------------------------------------------------------------------

@@ -119,6 +119,20 @@ async def test_books_that_are_not_there_are_exit_5_and_say_what_to_do(place: Fol
 
 
 @only_sqlite
+@pytest.mark.parametrize("command", ["status", "cancel"])
+async def test_a_transfer_is_not_unknown_because_its_books_are_missing(running: Folder, command: str) -> None:
+    """
+    Temporal has forgotten it and the ledger is not where the settings say: that is no answer, least of all "not found".
+    """
+    running.ledger_url = f"sqlite:///{running.path}/elsewhere.db"
+
+    said = await running.starter(command, "T9", "--json")
+
+    assert (said.exit, said.json["status"]) == (5, "unknown")
+    assert "there is no ledger" in said.json["reason"]
+
+
+@only_sqlite
 async def test_ctrl_c_loses_nothing(running: Folder) -> None:
     """
     The caller goes, the transfer goes on; the same command later tells how it ended.
