@@ -6,7 +6,6 @@ variables and profiles nor this project's can lead a process anywhere else. What
 
 import asyncio
 import contextlib
-import ctypes
 import json
 import os
 import signal
@@ -20,7 +19,7 @@ from typing import Any
 from temporalio.client import Client
 
 from engine.connection import connect
-from engine.embedded import GRPC_PORT, UI_PORT, EmbeddedServer
+from engine.embedded import GRPC_PORT, UI_PORT, EmbeddedServer, dies_with_parent
 from engine.plugin import ClientPlugin
 from engine.settings import ROOT, Settings
 from ledger import failpoints
@@ -30,7 +29,6 @@ PATIENCE_SECONDS = 30.0
 """How long the demo waits for anything before it says that the story did not come out as told."""
 
 _ASIDE = 10  # ports away from the usual ones, which stay free for `make up`
-_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 Balances = Mapping[str, int | None]
 """Account ids and what is in them, in minor units; None where there is no account yet."""
@@ -134,7 +132,7 @@ class Stage:
                 stdout=output if log else asyncio.subprocess.PIPE,
                 stderr=output,
                 start_new_session=True,  # Ctrl-C is for the demo, which then ends all of them
-                preexec_fn=_die_with_the_demo if _LIBC else None,
+                preexec_fn=dies_with_parent(signal.SIGKILL),
             )
         self._running.add(process)
         return process
@@ -198,9 +196,3 @@ def _environment_of(data: Path) -> Iterator[None]:
     finally:
         os.environ.clear()
         os.environ.update(before)
-
-
-def _die_with_the_demo() -> None:
-    """In the child: be killed when the demo is, so that nothing outlives it."""
-    assert _LIBC is not None
-    _LIBC.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG

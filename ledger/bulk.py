@@ -3,8 +3,8 @@
     SQLite        one statement run for each tuple, in C
     PostgreSQL    one statement whose parameters are whole columns, opened by `unnest`
 
-Measured against plain `executemany` through SQLAlchemy's parameter handling: see `docs/bench/`. The order of
-the rows is kept, so that `postings.sequence` is the order in which a batch was decided.
+Rows go past SQLAlchemy's handling of parameters, which costs more than the row does. Their order is kept, so that
+`postings.sequence` is the order in which a batch was decided.
 """
 
 from collections.abc import Sequence

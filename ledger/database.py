@@ -1,8 +1,8 @@
 """One database for the books: SQLite in a file, or PostgreSQL. Everything in which they differ is here.
 
-SQLite needs two hooks, without which it silently loses updates (measured: five concurrent debits of 10 on a
-balance of 100 left 90): the driver must not open transactions by itself, and a transaction that writes must
-begin as `BEGIN IMMEDIATE`. PostgreSQL needs bounds, so that a frozen worker cannot hold a hot row for ever.
+SQLite needs two hooks, without which it silently loses updates (of concurrent debits, all but one): the driver must
+not open transactions by itself, and a transaction that writes must begin as `BEGIN IMMEDIATE`. PostgreSQL needs bounds,
+so that a frozen worker cannot hold a hot row for ever.
 """
 
 import json
@@ -131,7 +131,7 @@ def check_safety(connection: Connection) -> None:
 def among(dialect: str, column: ColumnElement[str], parameter: str) -> ColumnElement[bool]:
     """`column IN (...)` with one parameter for any number of values: the statement is compiled once."""
     if dialect == "postgresql":
-        from sqlalchemy.dialects.postgresql import ARRAY  # 20 ms, which a starter on SQLite need not wait for
+        from sqlalchemy.dialects.postgresql import ARRAY  # a starter on SQLite need not wait for it
 
         return column == any_(bindparam(parameter, type_=ARRAY(Text)))
     return column.in_(select(func.json_each(bindparam(parameter)).table_valued("value").c.value))

@@ -3,8 +3,8 @@
     SQLite        a thread of its own with one connection: a batch is two visits to it, the work and the commit
     PostgreSQL    a connection of the pool: every statement is a round trip that the event loop waits for anyway
 
-Through an asynchronous SQLite driver each statement would be three visits to a thread, and each visit costs more
-than the statement does: one operation alone was 32 visits, and took 3.5 ms instead of 1.1.
+Through an asynchronous SQLite driver each statement would be several visits to a thread, and each visit costs more
+than the statement does.
 """
 
 import asyncio

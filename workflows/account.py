@@ -15,7 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from ledger.operation import OutcomeKind
     from workflows.asking import Asking, key_reused
 
-Asked = TypeVar("Asked")
+Question = TypeVar("Question")
 
 
 @workflow.defn
@@ -54,7 +54,9 @@ class Deposit:
         return outcome
 
 
-async def _ask(activity: Callable[[Any, Asked], Awaitable[LegOutcome]], question: Asked, summary: str) -> LegOutcome:
+async def _ask(
+    activity: Callable[[Any, Question], Awaitable[LegOutcome]], question: Question, summary: str
+) -> LegOutcome:
     asking = Asking()
     outcome = await asking.until_answered(activity, question, summary)
     asking.answered()

@@ -31,8 +31,8 @@ RETRIES = RetryPolicy(
     initial_interval=timedelta(milliseconds=200), backoff_coefficient=2.0, maximum_interval=timedelta(seconds=10)
 )
 
-Asked = TypeVar("Asked")
-Answered = TypeVar("Answered")
+Question = TypeVar("Question")
+Answer = TypeVar("Answer")
 
 
 def key_reused(detail: str | None) -> ApplicationError:
@@ -50,26 +50,26 @@ class Asking:
         self._attention = False
 
     async def until_answered(
-        self, activity: Callable[[Any, Asked], Awaitable[Answered]], question: Asked, summary: str
-    ) -> Answered:
+        self, activity: Callable[[Any, Question], Awaitable[Answer]], question: Question, summary: str
+    ) -> Answer:
         """Ask until there is an answer; a cancel of the workflow does not stop it."""
         while True:
             if (answer := await self._ask(activity, question, summary, stops_at_cancel=False)) is not None:
                 return answer
 
     async def unless_cancelled(
-        self, activity: Callable[[Any, Asked], Awaitable[Answered]], question: Asked, summary: str
-    ) -> Answered | None:
+        self, activity: Callable[[Any, Question], Awaitable[Answer]], question: Question, summary: str
+    ) -> Answer | None:
         """Ask until there is an answer, or the workflow is cancelled: None. The effect is then unknown."""
         return await self._ask(activity, question, summary, stops_at_cancel=True)
 
     async def _ask(
         self,
-        activity: Callable[[Any, Asked], Awaitable[Answered]],
-        question: Asked,
+        activity: Callable[[Any, Question], Awaitable[Answer]],
+        question: Question,
         summary: str,
         stops_at_cancel: bool,
-    ) -> Answered | None:
+    ) -> Answer | None:
         length = FIRST_ROUND
         while True:
             try:
@@ -102,8 +102,8 @@ class Asking:
 
 
 async def _round(
-    activity: Callable[[Any, Asked], Awaitable[Answered]], question: Asked, summary: str, length: timedelta
-) -> Answered:
+    activity: Callable[[Any, Question], Awaitable[Answer]], question: Question, summary: str, length: timedelta
+) -> Answer:
     return await workflow.execute_activity_method(
         activity,
         question,

@@ -82,7 +82,7 @@ class Transfer:
         self._show(f"**{status}**" + (f": {detail}" if detail else ""))
         await tell(self._request.transfer_id, status)
         self._asking.answered()
-        # In the last workflow task: apart from it, the server writes its index once more, for a tenth of a transfer.
+        # In the last workflow task: apart from it, the server would write its index once more.
         workflow.upsert_search_attributes([TRANSFER_STATUS.value_set(status)])
         return TransferOutcome(
             transfer_id=self._request.transfer_id,

@@ -1,6 +1,6 @@
 """PostgreSQL for the tests: a server of their own from a wheel, or the one that an environment variable names.
 
-Each test gets a database of its own, copied from a migrated template (about 30 ms). Durability settings stay
+Each test gets a database of its own, copied from a migrated template. Durability settings stay
 on, as in production: what is tested is what runs.
 """
 
