@@ -1,5 +1,5 @@
 # Everything sets itself up from nothing: a virtual environment in .venv, with what requirements.lock pins.
-# The commands for people are demo, up, test, check and bench; `make help` lists them.
+# The commands for people are demo, up, test, check, bench and faults; `make help` lists them.
 
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -7,7 +7,7 @@ BIN := .venv/bin
 PY := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test check format bench lock clean
+.PHONY: help install demo up test check format bench faults lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -42,6 +42,9 @@ format: install ## put the code into its format
 
 bench: install ## how fast, against what: medians and ratios of one run
 	@$(PY) -m bench
+
+faults: install ## break it every way there is, and show that nothing was lost or doubled
+	@$(PY) -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(SOAK),--soak $(SOAK) --part storm)
 
 lock: ## pin the newest versions of everything (needs uv)
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade \

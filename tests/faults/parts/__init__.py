@@ -1,0 +1,1 @@
+"""The parts of the fault suite, a module each; `tests/faults/run.py` lists them."""

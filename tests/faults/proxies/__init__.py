@@ -1,0 +1,1 @@
+"""Proxies that break the network: bytes, gRPC calls, and the conversation with PostgreSQL."""
