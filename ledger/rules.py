@@ -10,7 +10,7 @@ Read `_decide_operation` first; it is the whole order of precedence:
     6. none of these          the postings, the fence, the transfer's change, the notification
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from ledger.account import Account, AccountStatus, Guard
 from ledger.books import Books, Notification, Recorded
@@ -129,16 +129,18 @@ def _begin(operation: Operation, step: Step, books: Books) -> None:
 def _first_rejection(operation: Operation, books: Books) -> Rejection | None:
     """The first thing that stands in the way, in the order in which a person would look; None if nothing does."""
     comes_back = operation.step is not None and operation.step.then is Status.DEBITED
-    return (
-        _first(_unusable(id, currency, books, True) for id, currency in operation.must_be_open.items())
-        or _first(_unusable(id, currency, books, False) for id, currency in operation.posted_accounts())
-        or _version_conflict(operation.expected_version, books)
-        or _first(_no_money(posting, books, comes_back) for posting in operation.postings)
-    )
-
-
-def _first(rejections: Iterable[Rejection | None]) -> Rejection | None:
-    return next((rejection for rejection in rejections if rejection is not None), None)
+    for id, currency in operation.must_be_open.items():
+        if (rejection := _unusable(id, currency, books, must_be_open=True)) is not None:
+            return rejection
+    for id, currency in operation.posted_accounts():
+        if (rejection := _unusable(id, currency, books, must_be_open=False)) is not None:
+            return rejection
+    if (rejection := _version_conflict(operation.expected_version, books)) is not None:
+        return rejection
+    for posting in operation.postings:
+        if (rejection := _no_money(posting, books, comes_back)) is not None:
+            return rejection
+    return None
 
 
 def _unusable(account_id: str, currency: str, books: Books, must_be_open: bool) -> Rejection | None:

@@ -11,12 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 _MIGRATION_LOCK = 0x7472616E73666572  # "transfer": any constant that every worker agrees on
 
 
-async def migrate(engine: AsyncEngine) -> None:
-    """Run every migration that the database has not seen, in one transaction and one worker at a time."""
+async def migrate(engine: AsyncEngine, revision: str = "head") -> None:
+    """Run every migration up to a revision that the database has not seen, in one transaction, one worker at a time."""
     async with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
-        await connection.run_sync(_upgrade)
+        await connection.run_sync(_upgrade, revision)
 
 
 async def is_current(engine: AsyncEngine) -> bool:
@@ -25,10 +25,10 @@ async def is_current(engine: AsyncEngine) -> bool:
         return await connection.run_sync(_is_current)
 
 
-def _upgrade(connection: Connection) -> None:
+def _upgrade(connection: Connection, revision: str) -> None:
     config = _config()
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)
 
 
 def _is_current(connection: Connection) -> bool:
