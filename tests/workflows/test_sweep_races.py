@@ -1,0 +1,93 @@
+"""Sweeps beside other sweeps, callers and cancels, and sweeps of long lines: each transfer still ends once."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from activities.messages import TransferRequest
+from ledger import operations
+from tests.support.bank import Bank
+
+Arm = Callable[[str], None]
+
+
+async def test_two_sweeps_at_once_finish_everything_once(bank: Bank) -> None:
+    """
+    Both find the same transfers, and start them under the same ids.
+    """
+    requests = [bank.request(f"T{number}", amount_minor=1_00) for number in range(20)]
+    await bank.ledger.apply_all([operations.debit(request.as_transfer()) for request in requests])
+
+    summaries = await asyncio.gather(*(bank.sweep(older_than) for older_than in (0, 0.001, 0.002)))
+    outcomes = await asyncio.gather(*(bank.transfer(request) for request in requests))
+
+    assert {outcome.status for outcome in outcomes} == {"settled"}
+    assert sum(summary.restarted for summary in summaries) >= len(requests)
+    assert all(summary.disagreeing == summary.unanswered == 0 for summary in summaries)
+    assert await bank.balances() == [80_00, 20_00, 0]
+    assert [len(bank.notifier.keys(request.transfer_id)) for request in requests] == [1] * len(requests)
+
+
+async def test_a_sweep_beside_callers_and_cancels_changes_nothing_about_the_promise(bank: Bank) -> None:
+    """
+    Swept, submitted and cancelled in the same moment: each ends one way, and everybody is told the same.
+    """
+    requests = [bank.request(f"T{number}", amount_minor=1_00) for number in range(20)]
+    await bank.ledger.apply_all([operations.debit(request.as_transfer()) for request in requests])
+
+    async def cancel(request: TransferRequest) -> None:
+        await bank.start(request)
+        await bank.cancel(request)
+
+    await asyncio.gather(bank.sweep(), *(cancel(request) for request in requests), bank.sweep(0.001))
+    outcomes = await asyncio.gather(*(bank.transfer(request) for request in requests))
+
+    statuses = [outcome.status for outcome in outcomes]
+    assert set(statuses) <= {"settled", "refunded"}
+    settled = statuses.count("settled")
+    assert await bank.balances() == [100_00 - settled * 1_00, settled * 1_00, 0]
+
+
+async def test_a_swept_transfer_can_be_cancelled(bank: Bank, arm: Arm) -> None:
+    """
+    What the sweep has started is an ordinary transfer: a cancel before the credit gives the money back.
+    """
+    request = bank.request()
+    await bank.ledger.apply(operations.debit(request.as_transfer()))
+    arm(f"ledger.before_transaction[{request.transfer_id}/credit]=raise@*")
+
+    summary = await bank.sweep()
+    await bank.attempted("credit", 2)
+    await bank.cancel(request)
+    outcome = await bank.transfer(request)
+
+    assert (summary.restarted, outcome.status) == (1, "refunded")
+    assert await bank.balances() == [100_00, 0, 0]
+
+
+async def test_a_long_line_is_looked_at_to_its_end(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Page after page; what is running does not count against the restarts, so that it cannot hide an orphan for ever.
+    """
+    monkeypatch.setattr("activities.sweeping.PAGE", 2)
+    monkeypatch.setattr("activities.sweeping.RESTARTS", 1)
+    monkeypatch.setattr("activities.sweeping._TOGETHER", 1)
+    requests = [bank.request(f"T{number}", amount_minor=1_00) for number in range(7)]
+    running, orphans = requests[:5], requests[5:]
+    gates = []
+    for request in running:
+        gates.append(bank.gates.close("credit", before=True))
+        await bank.start(request)
+        await gates[-1].reached.wait()
+    await bank.ledger.apply_all([operations.debit(request.as_transfer()) for request in orphans])
+
+    first, second, third = [await bank.sweep(older_than) for older_than in (0, 0.001, 0.002)]
+    for gate in gates:
+        gate.open.set()
+    outcomes = await asyncio.gather(*(bank.transfer(request) for request in requests))
+
+    assert (first.running, first.restarted, first.more) == (5, 1, True)
+    assert (second.restarted, third.restarted, third.more) == (1, 0, False)
+    assert {outcome.status for outcome in outcomes} == {"settled"}
+    assert await bank.balances() == [93_00, 7_00, 0]
