@@ -11,6 +11,7 @@ Nothing here writes to the books, so that two sweeps at once, or half a sweep, d
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -90,19 +91,18 @@ class SweepActivities:
         transfers, notifications = Tally(), Tally()
         complete = await _each(self._books.unfinished, self._transfer, transfers, before, end)
         complete &= await _each(self._books.undelivered, self._notification, notifications, before, end)
-        disagreeing = transfers.ids[Found.DISAGREEING]
-        if disagreeing:
-            named = ", ".join(disagreeing[:NAMED])
+        if transfers.disagreeing_ids:
+            named = ", ".join(transfers.disagreeing_ids)
             activity.logger.warning("unfinished in the books, but Temporal says completed: %s", named)
         return SweepSummary(
-            looked_at=transfers.looked_at,
-            restarted=len(transfers.ids[Found.RESTARTED]),
-            running=len(transfers.ids[Found.RUNNING]),
-            disagreeing=len(disagreeing),
-            disagreeing_ids=tuple(disagreeing[:NAMED]),
-            notifications_looked_at=notifications.looked_at,
-            notifications_restarted=len(notifications.ids[Found.RESTARTED]),
-            unanswered=len(transfers.ids[Found.UNANSWERED]) + len(notifications.ids[Found.UNANSWERED]),
+            looked_at=transfers.found.total(),
+            restarted=transfers.found[Found.RESTARTED],
+            running=transfers.found[Found.RUNNING],
+            disagreeing=transfers.found[Found.DISAGREEING],
+            disagreeing_ids=tuple(transfers.disagreeing_ids),
+            notifications_looked_at=notifications.found.total(),
+            notifications_restarted=notifications.found[Found.RESTARTED],
+            unanswered=transfers.found[Found.UNANSWERED] + notifications.found[Found.UNANSWERED],
             more=not complete,
         )
 
@@ -138,15 +138,16 @@ class SweepActivities:
 
 @dataclass(slots=True)
 class Tally:
-    """What was found, by its kind."""
+    """How often each kind was found, and the first ids that the books and Temporal disagree about."""
 
-    looked_at: int = 0
-    ids: dict[Found, list[str]] = field(default_factory=lambda: {found: [] for found in Found})
+    found: Counter[Found] = field(default_factory=Counter)
+    disagreeing_ids: list[str] = field(default_factory=list)
 
     def count(self, id: str, found: Found) -> None:
         """Note one."""
-        self.looked_at += 1
-        self.ids[found].append(id)
+        self.found[found] += 1
+        if found is Found.DISAGREEING and len(self.disagreeing_ids) < NAMED:
+            self.disagreeing_ids.append(id)
 
 
 Standstill = TypeVar("Standstill", Unfinished, Undelivered)
@@ -160,12 +161,13 @@ async def _each(
     place = START
     while page := await ask(before, place, PAGE):
         for first in range(0, len(page), _TOGETHER):
-            if time.monotonic() > end or len(tally.ids[Found.RESTARTED]) >= RESTARTS:
+            over = time.monotonic() > end or activity.is_worker_shutdown()  # a deploy need not wait for a long line
+            if over or tally.found[Found.RESTARTED] >= RESTARTS:
                 return False
             some = page[first : first + _TOGETHER]
             for one, found in zip(some, await asyncio.gather(*(_look(look, one) for one in some)), strict=True):
                 tally.count(one.place[1], found)
-            activity.heartbeat(tally.looked_at)
+            activity.heartbeat(tally.found.total())
         if len(page) < PAGE:
             return True
         place = page[-1].place

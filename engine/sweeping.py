@@ -112,7 +112,7 @@ def schedule_id(task_queue: str) -> str:
 
 def sweep_id(request: SweepRequest, task_queue: str = TASK_QUEUE) -> str:
     """The workflow id of a sweep that somebody asks for: it names the whole question."""
-    return f"{schedule_id(task_queue)}/{request.older_than_seconds:g}"
+    return f"{schedule_id(task_queue)}/{request.older_than_seconds}"
 
 
 def command(namespace: str, task_queue: str = TASK_QUEUE) -> str:

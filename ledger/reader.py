@@ -102,8 +102,8 @@ class Reader:
     async def unfinished(self, before: int, after: Place = START, limit: int = 1000) -> list[Unfinished]:
         """Transfers that have not ended and did not change since `before` (microseconds), the longest unchanged first.
 
-        At most `limit` of them, beyond the place `after`. It reads the whole table, a tenth of a second for a million
-        transfers: an index would cost every transfer something, for a question that is asked once a minute.
+        At most `limit` of them, beyond the place `after`. It reads the whole table: an index would cost
+        every transfer something (on PostgreSQL, its updates in place), for a question that is asked once a minute.
         """
         t = schema.transfers.c
         old = select(schema.transfers).where(t.status.in_(_UNFINISHED), t.changed_at < before)

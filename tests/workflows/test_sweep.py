@@ -8,7 +8,7 @@ import pytest
 from activities.messages import SweepSummary, TransferRequest
 from activities.sweeping import Standing
 from engine import sweeping
-from engine.submitting import Unanswered, workflow_id
+from engine.submitting import KeyReused, Unanswered, workflow_id
 from ledger import operations
 from ledger.account import AccountStatus
 from ledger.book import Ledger
@@ -159,6 +159,22 @@ async def test_a_refund_that_was_cut_off_is_made_after_the_sweep(bank: Bank, arm
 
     assert summary.restarted == 1
     assert await bank.balances() == [100_00, 0, 0]
+
+
+async def test_a_stranger_who_failed_under_the_id_is_not_in_the_way(bank: Bank) -> None:
+    """
+    The last that Temporal knows of the id is somebody else's attempt, which was told key_reused.
+    """
+    request = bank.request()
+    await bank.ledger.apply(operations.debit(request.as_transfer()))
+    with pytest.raises(KeyReused):
+        await bank.transfer(bank.request(amount_minor=99_00))
+
+    summary = await bank.sweep()
+    await bank.reaches(request, Status.SETTLED)
+
+    assert summary == SweepSummary(looked_at=1, restarted=1)
+    assert await bank.balances() == [75_00, 25_00, 0]
 
 
 async def test_a_transfer_that_keeps_failing_to_be_asked_about_does_not_hide_the_others(

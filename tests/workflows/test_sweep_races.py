@@ -4,9 +4,13 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
+from temporalio import activity
 
-from activities.messages import TransferRequest
+from activities.messages import SweepSummary, TransferRequest
+from activities.sweeping import Standing
+from engine.sweeping import TemporalWorkflows
 from ledger import operations
+from ledger.transfer import Status
 from tests.support.bank import Bank
 
 Arm = Callable[[str], None]
@@ -91,3 +95,46 @@ async def test_a_long_line_is_looked_at_to_its_end(bank: Bank, monkeypatch: pyte
     assert (second.restarted, third.restarted, third.more) == (1, 0, False)
     assert {outcome.status for outcome in outcomes} == {"settled"}
     assert await bank.balances() == [93_00, 7_00, 0]
+
+
+async def test_a_sweep_that_takes_too_long_says_that_there_is_more(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    It has an end whatever it finds, and never takes what it has not looked at for finished.
+    """
+    request = bank.request()
+    await bank.ledger.apply(operations.debit(request.as_transfer()))
+    monkeypatch.setattr("activities.sweeping.LONGEST", 0.0)
+
+    summary = await bank.sweep()
+
+    assert summary == SweepSummary(more=True)
+    assert await bank.status(request) is Status.DEBITED
+
+
+async def test_a_deploy_does_not_wait_for_a_long_sweep(idle_bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A worker that is told to stop ends its sweep at the next look; what is left is for the next one.
+    """
+    requests = [idle_bank.request(name, amount_minor=1_00) for name in ("A", "B")]
+    await idle_bank.ledger.apply_all([operations.debit(request.as_transfer()) for request in requests])
+    looking = asyncio.Event()
+
+    async def slow(self: TemporalWorkflows, transfer_id: str) -> Standing:
+        looking.set()
+        await activity.wait_for_worker_shutdown()
+        return Standing.RUNNING
+
+    with monkeypatch.context() as slowly:
+        slowly.setattr("activities.sweeping._TOGETHER", 1)
+        slowly.setattr(TemporalWorkflows, "of_transfer", slow)
+        async with idle_bank.working():
+            first = asyncio.create_task(idle_bank.sweep())
+            await looking.wait()
+    async with idle_bank.working():
+        second = await idle_bank.sweep(0.001)
+        outcomes = await asyncio.gather(*(idle_bank.transfer(request) for request in requests))
+
+    assert await first == SweepSummary(looked_at=1, running=1, more=True)
+    assert second.restarted == 2
+    assert {outcome.status for outcome in outcomes} == {"settled"}
+    assert await idle_bank.balances() == [98_00, 2_00, 0]
