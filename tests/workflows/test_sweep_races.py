@@ -1,17 +1,21 @@
 """Sweeps beside other sweeps, callers and cancels, and sweeps of long lines: each transfer still ends once."""
 
 import asyncio
+import itertools
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 from temporalio import activity
+from temporalio.service import RPCError
 
 from activities.messages import SweepSummary, TransferRequest
 from activities.sweeping import Standing
 from engine.sweeping import TemporalWorkflows
 from ledger import operations
 from ledger.transfer import Status
-from tests.support.bank import Bank
+from tests.support.bank import PATIENCE, Bank
+from tests.support.databases import only_sqlite
 
 Arm = Callable[[str], None]
 
@@ -138,3 +142,40 @@ async def test_a_deploy_does_not_wait_for_a_long_sweep(idle_bank: Bank, monkeypa
     assert second.restarted == 2
     assert {outcome.status for outcome in outcomes} == {"settled"}
     assert await idle_bank.balances() == [98_00, 2_00, 0]
+
+
+@only_sqlite
+async def test_a_storm_of_terminations_is_weathered_by_two_sweepers(bank: Bank, arm: Arm) -> None:
+    """
+    Terminated in transit, or before the receiver knew: each transfer ends once and is told once, and no caller asks.
+    """
+    requests = [bank.request(f"T{number}", amount_minor=1_00) for number in range(30)]
+    arm("activity.before_completion=stall:0.2@3+; notify.before_delivery=stall:0.2@2+")  # so that there is time for it
+    over = asyncio.Event()
+
+    async def sweeper(older_than_seconds: float) -> int:
+        restarted = 0
+        while not over.is_set():
+            summary = await bank.sweep(older_than_seconds)
+            restarted += summary.restarted + summary.notifications_restarted
+        return restarted
+
+    async def terminated(request: TransferRequest, at: Status) -> None:
+        await bank.start(request)
+        while (status := await bank.status(request)) is not at and not (status and status.terminal):
+            await asyncio.sleep(0.01)
+        with suppress(RPCError):  # it may have ended meanwhile
+            await bank.terminate(request)
+
+    sweepers = [asyncio.create_task(sweeper(older_than)) for older_than in (0, 0.001)]
+    told = {f"{request.transfer_id}/notify/settled" for request in requests}
+    moments = itertools.cycle([Status.DEBITED, Status.DEBITED, Status.SETTLED])
+    await asyncio.gather(*map(terminated, requests, moments))
+    await asyncio.gather(*(bank.reaches(request, Status.SETTLED) for request in requests))
+    async with asyncio.timeout(PATIENCE):
+        while {key for key, _ in bank.notifier.seen} != told:
+            await asyncio.sleep(0.05)
+    over.set()
+
+    assert sum(await asyncio.gather(*sweepers)) > 0
+    assert await bank.balances() == [70_00, 30_00, 0]
