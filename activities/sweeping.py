@@ -24,7 +24,8 @@ from ledger.reader import START, Place, Reader, Undelivered, Unfinished
 from ledger.transfer import Transfer
 
 LONGEST = 240.0
-"""Seconds after which a sweep stops looking; the next one goes on."""
+"""Seconds after which a sweep stops looking; the next one goes on. Half of them are for transfers, which could
+otherwise keep it from the notifications for ever."""
 
 RESTARTS = 1000
 """The most transfers, and the most notifications, that one sweep starts again. What is merely running does not count,
@@ -86,11 +87,11 @@ class SweepActivities:
         An attempt that died is made again from the start; what it had started again then counts as running.
         """
         before = time.time_ns() // 1000 - int(request.older_than_seconds * 1_000_000)
-        end = time.monotonic() + LONGEST
+        began = time.monotonic()
         activity.heartbeat(0)
         transfers, notifications = Tally(), Tally()
-        complete = await _each(self._books.unfinished, self._transfer, transfers, before, end)
-        complete &= await _each(self._books.undelivered, self._notification, notifications, before, end)
+        complete = await _each(self._books.unfinished, self._transfer, transfers, before, began + LONGEST / 2)
+        complete &= await _each(self._books.undelivered, self._notification, notifications, before, began + LONGEST)
         if transfers.disagreeing_ids:
             named = ", ".join(transfers.disagreeing_ids)
             activity.logger.warning("unfinished in the books, but Temporal says completed: %s", named)
