@@ -129,7 +129,7 @@ class Submitter:
         Raises KeyReused when the ledger knows the id with other content, Unanswered when the time is over first.
         """
         handle = self.client.get_workflow_handle(submitted.workflow_id, result_type=outcome_type)
-        outcome: Ended = await _result(handle, timeout_seconds)
+        outcome: Ended = await result_of(handle, timeout_seconds)
         return outcome.model_copy(update={"replayed": outcome.replayed or submitted.replayed})
 
     async def find(self, transfer_id: str) -> Submitted | None:
@@ -165,7 +165,7 @@ class Submitter:
             )
         except RPCError as error:
             raise Unanswered(f"Temporal did not answer: {error}") from error
-        return await _result(handle, timeout_seconds)
+        return await result_of(handle, timeout_seconds)
 
     async def _submit(self, workflow: str, id: str, request: BaseModel, content: Content, **options: Any) -> Submitted:
         fingerprint = Fingerprint.of(content)
@@ -218,7 +218,7 @@ def workflow_id(transfer_id: str) -> str:
     return f"transfer/{transfer_id}"
 
 
-async def _result(handle: WorkflowHandle[Any, Answer], timeout_seconds: float) -> Answer:
+async def result_of(handle: WorkflowHandle[Any, Answer], timeout_seconds: float) -> Answer:
     """Wait for a workflow's result, through restarts of the server.
 
     Raises Unanswered, KeyReused or MalformedRequest.

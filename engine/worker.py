@@ -13,7 +13,9 @@ from temporalio.worker import Interceptor, Worker, WorkerDeploymentConfig
 from activities.ledger import LedgerActivities
 from activities.notifiers import Notifier
 from activities.notify import NotifyActivities
+from activities.sweeping import SweepActivities
 from engine.settings import ROOT, TASK_QUEUE
+from engine.sweeping import TemporalWorkflows
 from ledger.book import Ledger
 
 DRAIN = timedelta(seconds=30)
@@ -33,6 +35,7 @@ def all_activities(ledger: Ledger, notifier: Notifier) -> list[Callable[..., Any
         legs.open_account,
         legs.set_account_status,
         outbox.notify,
+        SweepActivities(ledger, TemporalWorkflows()).sweep,
     ]
 
 
