@@ -90,16 +90,24 @@ class AccountOpening(Asked):
 
 
 class AccountChange(Asked):
-    """Set: this account has this status; with `expected_version`, only if it is still at that version."""
+    """Set: this account has this status; with `expected_version`, only if it is still at that version.
+
+    `number` is filled in by the workflow: which change of the account's settings this is.
+    """
 
     account_id: StrictStr
     status: AccountStatus
     expected_version: StrictInt | None = None
+    number: StrictInt | None = None
 
     @model_validator(mode="after")
     def _could_be_done(self) -> "AccountChange":
-        SetAccountStatus(self.account_id, self.status, self.expected_version)
+        self.as_setting()
         return self
+
+    def as_setting(self) -> SetAccountStatus:
+        """The same in the ledger's words. Raises MalformedRequest."""
+        return SetAccountStatus(self.account_id, self.status, self.expected_version, self.number)
 
 
 class NotificationRequest(Asked):
