@@ -51,9 +51,7 @@ class LedgerActivities:
     @activity.defn
     async def deposit(self, request: DepositRequest) -> LegOutcome:
         """Outside cash to an account, under `<deposit id>/deposit`."""
-        return await self._apply(
-            operations.deposit(request.deposit_id, request.account_id, request.amount_minor, request.currency)
-        )
+        return await self._apply(request.as_operation())
 
     @activity.defn
     async def open_account(self, request: AccountOpening) -> LegOutcome:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, model_v
 
 from ledger import operations
 from ledger.account import AccountStatus
-from ledger.operation import OpenAccount, Outcome, OutcomeKind, SetAccountStatus
+from ledger.operation import OpenAccount, Operation, Outcome, OutcomeKind, SetAccountStatus
 from ledger.transfer import Status, Transfer
 
 SHORT_TEXT = 256
@@ -73,8 +73,12 @@ class DepositRequest(Asked):
 
     @model_validator(mode="after")
     def _could_be_done(self) -> "DepositRequest":
-        operations.deposit(self.deposit_id, self.account_id, self.amount_minor, self.currency)
+        self.as_operation()
         return self
+
+    def as_operation(self) -> Operation:
+        """The same request in the ledger's words. Raises MalformedRequest."""
+        return operations.deposit(self.deposit_id, self.account_id, self.amount_minor, self.currency)
 
 
 class AccountOpening(Asked):

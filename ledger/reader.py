@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from ledger import schema, store
 from ledger.account import Account
 from ledger.database import READING, Bounds, open_database, parse_url, reading
+from ledger.fingerprint import Fingerprint
 from ledger.keys import SETTING
 from ledger.transfer import TransferState
 
@@ -56,6 +57,11 @@ class Reader:
         """One account with its totals; None if there is none."""
         row = await self._row(select(schema.accounts).where(schema.accounts.c.id == account_id))
         return None if row is None else store.read_account(row)
+
+    async def asked(self, key: str) -> Fingerprint | None:
+        """What was asked under a key; None if nothing was."""
+        row = await self._row(select(schema.operations).where(schema.operations.c.key == key))
+        return None if row is None else Fingerprint(row.fingerprint, row.fingerprint_recipe)
 
     async def next_setting(self, account_id: str) -> int:
         """The number of an account's next change of its settings: one more than the last one in the books."""
