@@ -12,10 +12,12 @@ from json.encoder import encode_basestring_ascii as quoted
 
 RECIPES: dict[str, frozenset[str]] = {
     "v1": frozenset({"source", "destination", "account", "amount_minor", "currency"}),
+    "settings-v1": frozenset({"account", "status"}),
 }
 """Which fields of a content each recipe looks at. Recipes are added, never changed."""
 
 CURRENT = "v1"
+SETTINGS = "settings-v1"
 
 Content = Mapping[str, str | int]
 

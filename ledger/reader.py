@@ -5,12 +5,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, Row, RowMapping, Select, select, text, tuple_, union_all
+from sqlalchemy import Column, Row, RowMapping, Select, func, select, text, tuple_, union_all
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ledger import schema, store
 from ledger.account import Account
-from ledger.database import open_database, parse_url, reading
+from ledger.database import READING, Bounds, open_database, parse_url, reading
+from ledger.fingerprint import Fingerprint
+from ledger.keys import SETTING
 from ledger.transfer import Status, TransferState
 
 Place = tuple[int, str]
@@ -76,9 +78,9 @@ class Reader:
 
     @classmethod
     @asynccontextmanager
-    async def open_read_only(cls, url: str) -> AsyncIterator["Reader"]:
+    async def open_read_only(cls, url: str, bounds: Bounds = READING) -> AsyncIterator["Reader"]:
         """Open the books so that the database itself refuses any write. Takes no lock and migrates nothing."""
-        engine = open_database(parse_url(url), read_only=True)
+        engine = open_database(parse_url(url), read_only=True, bounds=bounds)
         try:
             yield cls(engine)
         finally:
@@ -88,6 +90,19 @@ class Reader:
         """One account with its totals; None if there is none."""
         row = await self._row(select(schema.accounts).where(schema.accounts.c.id == account_id))
         return None if row is None else store.read_account(row)
+
+    async def asked(self, key: str) -> Fingerprint | None:
+        """What was asked under a key; None if nothing was."""
+        row = await self._row(select(schema.operations).where(schema.operations.c.key == key))
+        return None if row is None else Fingerprint(row.fingerprint, row.fingerprint_recipe)
+
+    async def next_setting(self, account_id: str) -> int:
+        """The number of an account's next change of its settings: one more than the last one in the books."""
+        key, prefix = schema.operations.c.key, f"{account_id}{SETTING}"
+        after = f"{prefix[:-1]}{chr(ord(prefix[-1]) + 1)}"  # the first text behind all that begin with the prefix
+        last = select(key).where(key >= prefix, key < after).order_by(func.length(key).desc(), key.desc()).limit(1)
+        row = await self._row(last)
+        return 1 if row is None else int(row.key.removeprefix(prefix)) + 1
 
     async def transfer(self, transfer_id: str) -> TransferState | None:
         """Where a transfer is; None if the books have never heard of it."""
