@@ -250,7 +250,7 @@ class _Line:
             if self._connection is None or self._connection.closing:
                 loop = asyncio.get_running_loop()
                 _, self._connection = await loop.create_connection(_ToServer, self._host, self._port)
-            connection = self._connection
+            connection: _ToServer = self._connection
         return await connection.ask(message)
 
     def close(self) -> None:

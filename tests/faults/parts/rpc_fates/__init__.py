@@ -6,11 +6,9 @@ of its own, with a worker, callers, a proxy and accounts of its own, many of the
 """
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from temporalio.client import Client
 
@@ -59,29 +57,36 @@ class Stage:
     client: Client
     free: "asyncio.Queue[Branch]"
 
-    async def play(self, playing_of: Scene, case: Case | None = None) -> Played:
-        """Play a scene in a free branch, with the fault of a case or with none."""
+    @asynccontextmanager
+    async def branch(self) -> AsyncIterator[Branch]:
+        """A free branch, for one case."""
         branch = await self.free.get()
-        playing = Playing(playing_of, branch, self.client, _settings(self.run.folder))
+        try:
+            yield branch
+        finally:
+            self.free.put_nowait(branch)
+
+    async def play(self, branch: Branch, scene: Scene, case: Case | None = None) -> Played:
+        """Play a scene in a branch, with the fault of a case or with none. Raises TimeoutError if that has no end."""
+        playing = Playing(scene, branch, self.client, Settings(self.run.folder, "", None))
         if case is not None:
             playing.plan = one_call(case.method, case.nth, case.fate)
             playing.before = lambda call: self.run.record.fault(case.fate.kind, f"{case.scene.name}/{call}")
-        try:
-            async with asyncio.timeout(CASE_SECONDS):
-                return await playing.play(until_fired=case is not None and case.method != _AT_THE_END)
-        finally:
-            await self.free.put(branch)
+        async with asyncio.timeout(CASE_SECONDS):
+            return await playing.play(until_fired=case is not None and case.method != _AT_THE_END)
 
 
 async def run(run: Run) -> None:
     """Discover the calls of each scene, then disturb them one by one."""
     async with _stage(run) as stage:
         scenes = SCENES[:1] if run.quick else SCENES
-        clean = await asyncio.gather(*(stage.play(scene) for scene in scenes))
-        every = [case for scene, played in zip(scenes, clean, strict=True) for case in _cases(scene, played)]
-        for scene, played in zip(scenes, clean, strict=True):
-            with run.record.case(f"{scene.name}/undisturbed") as trial:
-                trial.problems += played.problems
+        every = []
+        for scene in scenes:
+            async with stage.branch() as branch:
+                with run.record.case(f"{scene.name}/undisturbed") as trial:
+                    played = await stage.play(branch, scene)
+                    trial.problems += played.problems
+                    every += _cases(scene, played)
         cases = [case for case in _sample(run, every) if run.wants(case.name)]
         if len(cases) < len(every):
             run.record.figure("RPC fates left out by the seed", len(every) - len(cases), "cases")
@@ -118,24 +123,19 @@ def _sample(run: Run, cases: list[Case]) -> list[Case]:
 
 
 async def _try(stage: Stage, case: Case) -> None:
-    record = stage.run.record
-    begun = time.monotonic()
-    with record.case(case.name) as trial:
-        played = Played()
-        try:
-            played = await stage.play(case.scene, case)
-        except TimeoutError:
-            trial.problems.append(f"no end within {time.monotonic() - begun:.0f} s")
-            record.effects(1, 0, 0, stuck=1, contradictory=0)
-        trial.problems += played.problems
-        trial.expect(bool(played.fired), "the fault did not fire")
-        record.effects(played.transfers, played.lost, played.doubled, 0, played.contradictory)
-        if played.fault_to_answer_seconds is not None:
-            record.figure("RPC fault to answer", round(played.fault_to_answer_seconds, 3), "s")
-
-
-def _settings(folder: Path) -> Settings:
-    return Settings(folder, "", None)
+    record, played = stage.run.record, Played()
+    async with stage.branch() as branch:
+        with record.case(case.name) as trial:
+            try:
+                played = await stage.play(branch, case.scene, case)
+            except TimeoutError:
+                record.effects(1, 0, 0, stuck=1, contradictory=0)
+                raise
+            trial.problems += played.problems
+            trial.expect(bool(played.fired), "the fault did not fire")
+    record.effects(played.transfers, played.lost, played.doubled, 0, played.contradictory)
+    if played.fault_to_answer_seconds is not None:
+        record.figure("RPC fault to answer", round(played.fault_to_answer_seconds, 3), "s")
 
 
 @asynccontextmanager

@@ -38,7 +38,10 @@ class Branch:
     """Books, and what the outside saw of them."""
 
     ledger: Ledger
+    """The books, with nothing in the way."""
     url: str
+    workers: Ledger
+    """The same books as the worker has them."""
     receiver: Receiver = field(default_factory=Receiver)
     answers: list[Answer] = field(default_factory=list)
     executions: list[Execution] = field(default_factory=list)
@@ -48,13 +51,13 @@ class Branch:
     async def open(cls, url: str) -> "AsyncIterator[Branch]":
         """Open fresh books."""
         async with Ledger.open(url) as ledger:
-            yield cls(ledger, url)
+            yield cls(ledger, url, ledger)
 
     async def new_customers(self) -> tuple[str, str]:
         """Two accounts that no other case uses: an Alice with 100.00 USD and a Bob with nothing."""
         number = next(_numbers)
         alice, bob = f"alice-{number}", f"bob-{number}"
-        await open_with(self.ledger, **{alice: 100_00, bob: 0})
+        await open_with(self.ledger, "USD", **{alice: 100_00, bob: 0})
         return alice, bob
 
     async def balances(self, *account_ids: str) -> list[int]:

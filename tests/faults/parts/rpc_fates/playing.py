@@ -50,7 +50,7 @@ class _Polling(WorkerPlugin):
     """A worker that polls for every activity."""
 
     def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
-        return super().configure_worker(config) | {"disable_eager_activity_execution": True}  # type: ignore[return-value]  # a TypedDict with one more of its own keys
+        return super().configure_worker(config) | {"disable_eager_activity_execution": True}
 
 
 @dataclass
@@ -180,6 +180,6 @@ class Playing:
                 await asyncio.sleep(0.05)
 
     async def _worker(self, address: str, hand: Stagehand) -> Worker:
-        activities = all_activities(self.branch.ledger, self.branch.receiver)
+        activities = all_activities(self.branch.workers, self.branch.receiver)
         plugin = WorkerPlugin(activities) if self.scene.is_eager else _Polling(activities)
         return make_worker(await connect(self.settings, [plugin], address), self.task_queue, [hand])
