@@ -1,7 +1,7 @@
 """The ways in which a run can have gone wrong: for each, the invariant that must name it, and how it is made.
 
 Each spoils a copy of the evidence of the run that `test_invariants.py` plays: S settled, R rejected, F refunded,
-`cancelled` cancelled, E settled out of what S brought, and thirty that ran Bob's account dry.
+`cancelled` cancelled, E settled out of what S brought, and eight that ran Bob's account dry.
 """
 
 from collections.abc import Callable, Sequence
@@ -124,7 +124,7 @@ def _no_money(evidence: Evidence) -> None:
 def _other_balance(evidence: Evidence) -> None:
     """A rejection claims a balance that the account has never had."""
     row = next(row for row in evidence.rows.operations if row["code"] == "insufficient_funds" and ".N" in row["key"])
-    row["detail"] = "account bob has 0.37 USD, 1.00 USD needed"
+    row["detail"] = "account bob has 0.37 USD, 4.00 USD needed"
 
 
 def _later_posting_first(evidence: Evidence) -> None:
