@@ -30,17 +30,19 @@ async def gather(
     client: Client | None = None,
     namespace: str | None = None,
     task_queue: str | None = None,
+    patience_seconds: float = VISIBILITY_SECONDS,
     **more: Any,
 ) -> Evidence:
     """The evidence of a run that is over: its rows and, with a client, its executions; `more` are Evidence's fields.
 
-    `task_queue` narrows the executions down to one run's where several share a namespace.
+    `task_queue` narrows the executions down to one run's where several share a namespace. `patience_seconds` is how
+    long to wait for Temporal's list to have what has ended.
     """
     if client is None:
         return Evidence(await read_rows(url), **more)
     there = Client(**(client.config() | {"namespace": namespace})) if namespace else client
     query = f"TaskQueue = '{task_queue}'" if task_queue else None
-    patience = asyncio.get_running_loop().time() + VISIBILITY_SECONDS
+    patience = asyncio.get_running_loop().time() + patience_seconds
     while True:
         found = await executions(there, query)  # before the rows: what has completed is in the books by then
         evidence = Evidence(await read_rows(url), executions=found, **more)
