@@ -10,6 +10,7 @@ from engine.settings import Settings
 
 if TYPE_CHECKING:
     from engine.submitting import Submitter
+    from ledger.database import Bounds
     from ledger.reader import Reader
 
 
@@ -28,15 +29,15 @@ async def temporal(settings: Settings, timeout_seconds: float) -> "AsyncIterator
 
 
 @asynccontextmanager
-async def books(settings: Settings) -> "AsyncIterator[Reader]":
+async def books(settings: Settings, bounds: "Bounds | None" = None) -> "AsyncIterator[Reader]":
     """The books, read-only. Raises OSError when there are none yet."""
-    from ledger.database import parse_url, sqlite_path
+    from ledger.database import READING, parse_url, sqlite_path
     from ledger.reader import Reader
 
     path = sqlite_path(parse_url(settings.ledger_url))
     if path is not None and not path.exists():
         raise FileNotFoundError(f"there is no ledger at {path} yet. Start a worker, which makes one: make up.")
-    async with Reader.open_read_only(settings.ledger_url) as reader:
+    async with Reader.open_read_only(settings.ledger_url, bounds or READING) as reader:
         yield reader
 
 

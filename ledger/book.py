@@ -104,6 +104,10 @@ class Ledger(Reader):
         self._open = False
         if self._committing is not None and not self._committing.done():
             await asyncio.wait([self._committing], timeout=CLOSING_SECONDS)
+            for _, future in self._waiting:
+                if not future.done():
+                    future.set_exception(OutcomeUnknown("the ledger was closed before it came to this"))
+            self._waiting.clear()
         await self.writer.aclose()
 
     async def _commit_all(self) -> None:

@@ -5,9 +5,11 @@ not open transactions by itself, and a transaction that writes must begin as `BE
 so that a frozen worker cannot hold a hot row for ever.
 """
 
+import contextlib
 import json
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import (
@@ -49,13 +51,39 @@ _POSTGRESQL_SETTINGS = {
     "application_name": "durable-transfers",
     "lock_timeout": "4s",
     "idle_in_transaction_session_timeout": "5s",  # a frozen worker lets go of the hot rows
-    "statement_timeout": "60s",
 }
 _POSTGRESQL_SAFE = {
     "fsync": ("on",),
     "full_page_writes": ("on",),
     "synchronous_commit": ("on", "local", "remote_write", "remote_apply"),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How long PostgreSQL may take for a statement, in seconds: the server's own bound, and the client's.
+
+    The server's is of no use against a network that swallows everything; then the client gives up by itself.
+    """
+
+    server_seconds: int
+    client_seconds: int
+
+
+WRITING = Bounds(60, 15)
+"""Postings, one batch at a time: all others wait for it. What a client gives up, the server ends soon after."""
+
+READING = Bounds(60, 65)
+"""A question somebody waits for."""
+
+AUDITING = Bounds(0, 24 * 3600)
+"""Everything at once, of books of any size; 0 is no bound."""
+
+MIGRATING = Bounds(3600, 3660)
+"""A change of the schema may have to look at every row."""
+
+_CONNECT_SECONDS = 5
+_GOODBYE_SECONDS = 1
 
 
 def parse_url(url: str) -> URL:
@@ -79,21 +107,40 @@ def sqlite_path(url: URL) -> Path | None:
     return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
 
 
-def open_database(url: URL, *, read_only: bool = False) -> AsyncEngine:
-    """An engine on the books. Read-only engines cannot write, by the database's own enforcement."""
+def open_database(url: URL, *, read_only: bool = False, bounds: Bounds | None = None) -> AsyncEngine:
+    """An engine on the books, within these bounds on PostgreSQL (by default WRITING, or READING).
+
+    Read-only engines cannot write, by the database's own enforcement.
+    """
     path = sqlite_path(url)
     if path is None:
-        settings = _POSTGRESQL_SETTINGS | ({"default_transaction_read_only": "on"} if read_only else {})
-        # Bounds of the server's are of no use against a network that swallows everything: these are the client's.
-        bounds = {"timeout": 5} | ({} if read_only else {"command_timeout": 15})  # seconds; an audit may take longer
-        arguments = {"server_settings": settings} | bounds
-        return create_async_engine(url, pool_size=4, max_overflow=8, connect_args=arguments)
+        return _open_postgresql(url, read_only, bounds or (READING if read_only else WRITING))
     mode = "ro" if read_only else "rwc"
     target = url.set(database=path.absolute().as_uri(), query={"mode": mode, "uri": "true"})
     engine = create_async_engine(target, pool_size=4, max_overflow=8)
     event.listen(engine.sync_engine, "connect", _configure_sqlite_reader if read_only else _configure_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine
+
+
+def _open_postgresql(url: URL, read_only: bool, bounds: Bounds) -> AsyncEngine:
+    import asyncpg  # a starter on SQLite need not wait for it
+
+    class ClosedSoon(asyncpg.Connection):  # type: ignore[misc]  # asyncpg ships no types
+        """A connection that says goodbye and does not wait long for an answer: nothing depends on it."""
+
+        async def close(self, *, timeout: float | None = None) -> None:
+            with contextlib.suppress(TimeoutError):  # then it is aborted
+                await super().close(timeout=timeout or _GOODBYE_SECONDS)
+
+    settings = _POSTGRESQL_SETTINGS | {"statement_timeout": f"{bounds.server_seconds}s"}
+    arguments = {
+        "server_settings": settings | ({"default_transaction_read_only": "on"} if read_only else {}),
+        "timeout": _CONNECT_SECONDS,
+        "command_timeout": bounds.client_seconds,
+        "connection_class": ClosedSoon,
+    }
+    return create_async_engine(url, pool_size=4, max_overflow=8, connect_args=arguments)
 
 
 def open_blocking(url: URL) -> Engine:

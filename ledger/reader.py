@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ledger import schema, store
 from ledger.account import Account
-from ledger.database import open_database, parse_url, reading
+from ledger.database import READING, Bounds, open_database, parse_url, reading
 from ledger.transfer import TransferState
 
 
@@ -43,9 +43,9 @@ class Reader:
 
     @classmethod
     @asynccontextmanager
-    async def open_read_only(cls, url: str) -> AsyncIterator["Reader"]:
+    async def open_read_only(cls, url: str, bounds: Bounds = READING) -> AsyncIterator["Reader"]:
         """Open the books so that the database itself refuses any write. Takes no lock and migrates nothing."""
-        engine = open_database(parse_url(url), read_only=True)
+        engine = open_database(parse_url(url), read_only=True, bounds=bounds)
         try:
             yield cls(engine)
         finally:
