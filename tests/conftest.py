@@ -97,6 +97,14 @@ async def temporal(temporal_server: EmbeddedServer) -> Client:
     return await Client.connect(temporal_server.address, plugins=[ClientPlugin()])
 
 
+def pytest_configure() -> None:
+    """Make the engine wrong, if a mutant is asked for: see `tests/faults/mutants`."""
+    if name := os.environ.get("DURABLE_TRANSFERS_MUTANT"):
+        from tests.faults.mutants import let_loose
+
+        let_loose(name)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Remember how the run ended, for the last hook."""

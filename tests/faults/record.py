@@ -71,6 +71,10 @@ class Record:
         """A point on the chart of the storm, at this many seconds from its beginning."""
         self._write("timeline", what=what, at=at, **more)
 
+    def mutant(self, name: str, killed_by: str | None) -> None:
+        """A mutant was let loose: the test that killed it, or None if it survived."""
+        self._write("mutant", name=name, killed_by=killed_by)
+
     def gap(self, text: str) -> None:
         """Something that cannot be injected or checked here. Better said than left out."""
         self._write("gap", text=text)

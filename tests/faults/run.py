@@ -64,6 +64,8 @@ PARTS = (
     Part("storm", "The storm: many clients, few accounts, everything breaks at once", limit_seconds=900),
     Part("duplicates", "Duplicates: one id a hundred times at once, and with other content"),
     Part("restores", "Restores: an older ledger, an older Temporal, retention over"),
-    Part("mutants", "Mutants: who checks the checkers", ("sqlite", "postgresql")),
+    Part("audit", "The audit: every seeded divergence is named, and nothing else"),
+    Part("known_bugs", "Bugs that cost other systems money, each a test of its name"),
+    Part("mutants", "Mutants: who checks the checkers"),
 )
 """Every part of the suite, in the order of the report."""

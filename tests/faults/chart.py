@@ -1,0 +1,58 @@
+"""Chart: the storm's timeline as an SVG. Faults above, a lane for each kind; transfers settled below."""
+
+from collections.abc import Sequence
+from html import escape
+
+from tests.faults.findings import Line
+
+_LEFT, _WIDTH, _LANE, _BARS = 250, 900, 16, 160
+_INK, _FAULT, _BAR, _HEAL = "#57606a", "#cf222e", "#2da44e", "#0969da"
+
+
+def timeline(title: str, points: Sequence[Line]) -> str:
+    """An SVG of points: `what` is a kind of fault, `settled` (with `count`, over `width` seconds), or `healed`."""
+    end = max(point["at"] for point in points) or 1.0
+    settled = [point for point in points if point["what"] == "settled"]
+    healed = [point["at"] for point in points if point["what"] == "healed"]
+    faults = [point for point in points if point["what"] not in ("settled", "healed")]
+    lanes = sorted({point["what"] for point in faults})
+    top, scale = 40, _WIDTH / end
+    floor = top + _LANE * len(lanes) + 20 + _BARS
+    parts = [_text(_LEFT, 20, title, "bold")]
+    for number, lane in enumerate(lanes):
+        y = top + _LANE * number
+        parts.append(_text(_LEFT - 8, y + 11, lane, anchor="end"))
+        parts.append(f'<path d="M{_LEFT} {y + 8}h{_WIDTH}" stroke="#d0d7de" stroke-width="1"/>')
+        parts += [
+            f'<rect x="{_LEFT + point["at"] * scale:.1f}" y="{y + 2}" width="3" height="12" fill="{_FAULT}"/>'
+            for point in faults
+            if point["what"] == lane
+        ]
+    parts += _bars(settled, scale, floor)
+    parts += [
+        f'<path d="M{_LEFT + at * scale:.1f} {top}V{floor}" stroke="{_HEAL}" stroke-dasharray="4 3"/>' for at in healed
+    ]
+    parts += [_text(_LEFT + at * scale + 4, floor - _BARS + 10, "faults stop", colour=_HEAL) for at in healed]
+    step = next(step for step in (1, 2, 5, 10, 20, 60, 120, 300, 600, 3600) if end / step <= 12 or step == 3600)
+    parts += [_text(_LEFT + at * scale, floor + 16, f"{at} s", anchor="middle") for at in range(0, int(end) + 1, step)]
+    size = f'width="{_LEFT + _WIDTH + 40}" height="{floor + 30}"'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="11">'
+    return "\n".join([head, '<rect width="100%" height="100%" fill="#ffffff"/>', *parts, "</svg>"]) + "\n"
+
+
+def _bars(settled: Sequence[Line], scale: float, floor: float) -> list[str]:
+    most = max((point["count"] for point in settled), default=0)
+    if not most:
+        return []
+    bars = [
+        f'<rect x="{_LEFT + point["at"] * scale:.1f}" y="{floor - _BARS * point["count"] / most:.1f}" '
+        f'width="{max(point["width"] * scale - 1, 1):.1f}" height="{_BARS * point["count"] / most:.1f}" fill="{_BAR}"/>'
+        for point in settled
+    ]
+    label = f"ended transfers (most: {most / settled[0]['width']:.0f} a second)"
+    return [*bars, _text(_LEFT - 8, floor - _BARS / 2, label, anchor="end")]
+
+
+def _text(x: float, y: float, text: str, weight: str = "normal", anchor: str = "start", colour: str = _INK) -> str:
+    place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
+    return f'<text {place} font-weight="{weight}" fill="{colour}">{escape(text)}</text>'

@@ -1,0 +1,25 @@
+"""Mutants: each of the sixteen is let loose on the tests that must not let it pass, and one of them must fail.
+
+The same tests pass without the mutant, in the same run: else a failure would prove nothing.
+"""
+
+from tests.faults.mutants import ENVIRONMENT, MUTANTS
+from tests.faults.pytest_run import run_tests
+from tests.faults.run import Run
+
+
+async def run(run: Run) -> None:
+    """Every mutant of this database."""
+    mutants = [mutant for mutant in MUTANTS if mutant.database == run.database and run.wants(mutant.name)]
+    killers = sorted({killer for mutant in mutants for killer in mutant.killers})
+    with run.record.case("without a mutant") as trial:
+        tested = await run_tests(run.folder / "none.xml", ["-k", run.database, *killers])
+        trial.expect(bool(tested), "no test ran")
+        trial.problems += [f"{test.name}: {test.problem}" for test in tested if test.problem]
+    for mutant in mutants:
+        with run.record.case(mutant.name) as trial:
+            selection = ["-x", "--timeout=40", "-k", run.database, *mutant.killers]
+            tested = await run_tests(run.folder / f"{mutant.name}.xml", selection, {ENVIRONMENT: mutant.name})
+            killed_by = next((test.name for test in tested if test.problem), None)
+            run.record.mutant(mutant.name, killed_by)
+            trial.expect(killed_by is not None, f"it survived {len(tested)} tests")
