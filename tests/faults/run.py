@@ -6,10 +6,10 @@ starts what it needs itself, and leaves nothing behind.
 """
 
 import fnmatch
-import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 
 from tests.faults.record import Record
 from tests.support.databases import DATABASES
@@ -42,11 +42,11 @@ class Run:
     soak_minutes: float = 0
     only: str = "*"
     """Which cases, as a shell pattern: how one failure is run again."""
-    random: random.Random = field(init=False)
+    random: Random = field(init=False)
 
     def __post_init__(self) -> None:
         """Every choice comes from the seed."""
-        self.random = random.Random(f"{self.seed}/{self.database}")
+        self.random = Random(f"{self.seed}/{self.database}")
 
     def wants(self, name: str) -> bool:
         """Whether a case of this name is to be run."""

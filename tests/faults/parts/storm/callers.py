@@ -55,15 +55,18 @@ class Callers:
         """Every transfer that Temporal has taken, and when."""
         self.last: dict[tuple[str, str, tuple[str, str, int, str]], tuple[Ask, Answer]] = {}
         """The last answer of each caller about each of its requests."""
+        self.begun: set[str] = set()
         self.in_flight: dict[str, PlannedTransfer] = {}
         self._reader = Reader.open_read_only(bank.url)
         self._books: Reader | None = None
+        self._closed = asyncio.Event()
 
-    async def run(self) -> None:
-        """Everything that is planned."""
+    async def run(self, seconds: float) -> None:
+        """Everything that is planned, or as much of it as can be begun in these seconds."""
+        asyncio.get_running_loop().call_later(seconds, self._closed.set)
         async with self._reader as self._books, asyncio.TaskGroup() as all:
             for number, script in enumerate(self._plan.scripts):
-                all.create_task(self._script(number, script))
+                all.create_task(self._script(number, script, all))
 
     async def until_definite(self, seconds: float) -> int:
         """Ask again whatever is still unknown, as its callers would. Returns how much of it stays unknown."""
@@ -77,17 +80,20 @@ class Callers:
         while (await self.ask(number, ask, 20)).exit_status == 5:
             await asyncio.sleep(0.2)
 
-    async def _script(self, number: int, script: tuple[PlannedTransfer, ...]) -> None:
+    async def _script(self, number: int, script: tuple[PlannedTransfer, ...], all: asyncio.TaskGroup) -> None:
+        """One caller's transfers, one after the other; others come to each of them in their own time."""
         for planned in script:
+            if self._closed.is_set():
+                return
             self.in_flight[planned.id] = planned
-            async with asyncio.TaskGroup() as together:
-                together.create_task(self._rightful(number, planned))
-                for repeat, delay in enumerate(planned.repeats):
-                    together.create_task(self._repeat(number + repeat + 1, planned, repeat, delay))
-                if planned.other_content_after is not None:
-                    together.create_task(self._other_content(number + 1, planned, planned.other_content_after))
-                if planned.cancel_after is not None:
-                    together.create_task(self._cancel(number, planned, planned.cancel_after))
+            self.begun.add(planned.id)
+            for repeat, delay in enumerate(planned.repeats):
+                all.create_task(self._repeat(number + repeat + 1, planned, repeat, delay))
+            if planned.other_content_after is not None:
+                all.create_task(self._other_content(number + 1, planned, planned.other_content_after))
+            if planned.cancel_after is not None:
+                all.create_task(self._cancel(number, planned, planned.cancel_after))
+            await self._rightful(number, planned)
             self.in_flight.pop(planned.id, None)
 
     async def _rightful(self, number: int, planned: PlannedTransfer) -> None:

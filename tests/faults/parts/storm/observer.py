@@ -24,7 +24,14 @@ _TRANSIT = "SELECT currency, credits_posted - debits_posted FROM accounts WHERE 
 _ON_THE_WAY = "SELECT currency, sum(amount_minor) FROM transfers WHERE status = 'debited' GROUP BY currency"
 _STATUSES = "SELECT status, count(*) FROM transfers GROUP BY status"
 _QUESTIONS = (_TOTALS, _POSTED, _TRANSIT, _ON_THE_WAY, _STATUSES)
-_SILENCE = (sqlite3.Error, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
+_SILENCE = (
+    sqlite3.Error,
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a connection that was lost in the middle of a question
+)
 
 
 class Observer:

@@ -114,7 +114,7 @@ _SITES = (
     "notify.after_delivery",
 )
 HORIZON_SECONDS = 400.0
-PAUSE_SECONDS = 1.6
+PAUSE_SECONDS = 2.2
 """The mean time between two faults."""
 
 
