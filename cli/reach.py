@@ -11,6 +11,7 @@ from engine.settings import Settings
 if TYPE_CHECKING:
     from engine.submitting import Submitter
     from ledger.database import Bounds
+    from ledger.fingerprint import Content
     from ledger.reader import Reader
 
 
@@ -39,6 +40,18 @@ async def books(settings: Settings, bounds: "Bounds | None" = None) -> "AsyncIte
         raise FileNotFoundError(f"there is no ledger at {path} yet. Start a worker, which makes one: make up.")
     async with Reader.open_read_only(settings.ledger_url, bounds or READING) as reader:
         yield reader
+
+
+async def known_otherwise(settings: Settings, key: str, content: "Content") -> bool:
+    """Whether the books have something else under a key than this. False also if they cannot be read."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        async with books(settings) as reader:
+            asked = await reader.asked(key)
+    except (SQLAlchemyError, OSError):
+        return False
+    return asked is not None and bool(asked.differences(content))
 
 
 @contextmanager

@@ -6,7 +6,7 @@ The store loads it, `rules.decide` works on it, the store writes its changes. It
 from dataclasses import dataclass, field
 
 from ledger.account import Account
-from ledger.fingerprint import Fingerprint
+from ledger.fingerprint import SETTINGS, Content, Fingerprint
 from ledger.operation import Operation, Outcome, OutcomeKind, Posting
 from ledger.transfer import Status, TransferState
 
@@ -94,6 +94,12 @@ class Books:
     def _record(self, key: str, operation: Operation, kind: OutcomeKind, code: str | None, detail: str | None) -> None:
         transfer_id = operation.step.transfer.id if operation.step else None
         recorded = Recorded(key, Fingerprint.of(operation.content), kind, code, detail, transfer_id)
+        self.operations[key] = recorded
+        self.changes.operations.append(recorded)
+
+    def record_setting(self, key: str, content: Content) -> None:
+        """Note that a change of an account's settings has applied."""
+        recorded = Recorded(key, Fingerprint.of(content, SETTINGS), OutcomeKind.APPLIED)
         self.operations[key] = recorded
         self.changes.operations.append(recorded)
 

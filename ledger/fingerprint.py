@@ -11,10 +11,12 @@ from dataclasses import dataclass
 
 RECIPES: dict[str, frozenset[str]] = {
     "v1": frozenset({"source", "destination", "account", "amount_minor", "currency"}),
+    "settings-v1": frozenset({"account", "status"}),
 }
 """Which fields of a content each recipe looks at. Recipes are added, never changed."""
 
 CURRENT = "v1"
+SETTINGS = "settings-v1"
 
 Content = Mapping[str, str | int]
 

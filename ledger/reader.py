@@ -5,12 +5,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, Row, RowMapping, Select, select, union_all
+from sqlalchemy import Column, Row, RowMapping, Select, func, select, union_all
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ledger import schema, store
 from ledger.account import Account
 from ledger.database import READING, Bounds, open_database, parse_url, reading
+from ledger.fingerprint import Fingerprint
+from ledger.keys import SETTING
 from ledger.transfer import TransferState
 
 
@@ -55,6 +57,19 @@ class Reader:
         """One account with its totals; None if there is none."""
         row = await self._row(select(schema.accounts).where(schema.accounts.c.id == account_id))
         return None if row is None else store.read_account(row)
+
+    async def asked(self, key: str) -> Fingerprint | None:
+        """What was asked under a key; None if nothing was."""
+        row = await self._row(select(schema.operations).where(schema.operations.c.key == key))
+        return None if row is None else Fingerprint(row.fingerprint, row.fingerprint_recipe)
+
+    async def next_setting(self, account_id: str) -> int:
+        """The number of an account's next change of its settings: one more than the last one in the books."""
+        key, prefix = schema.operations.c.key, f"{account_id}{SETTING}"
+        after = f"{prefix[:-1]}{chr(ord(prefix[-1]) + 1)}"  # the first text behind all that begin with the prefix
+        last = select(key).where(key >= prefix, key < after).order_by(func.length(key).desc(), key.desc()).limit(1)
+        row = await self._row(last)
+        return 1 if row is None else int(row.key.removeprefix(prefix)) + 1
 
     async def transfer(self, transfer_id: str) -> TransferState | None:
         """Where a transfer is; None if the books have never heard of it."""

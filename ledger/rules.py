@@ -241,6 +241,10 @@ def _open_account(request: OpenAccount, books: Books) -> Outcome:
 
 
 def _set_account_status(request: SetAccountStatus, books: Books) -> Outcome:
+    if request.key is not None and (recorded := books.operations.get(request.key)) is not None:
+        if differences := recorded.fingerprint.differences(request.content()):
+            return _key_reused(differences, None)
+        return Outcome(OutcomeKind.APPLIED, replayed=True)
     account = books.accounts.get(request.account_id)
     if account is None:
         return Outcome(OutcomeKind.REJECTED, Code.ACCOUNT_NOT_FOUND, f"there is no account {request.account_id}")
@@ -251,4 +255,6 @@ def _set_account_status(request: SetAccountStatus, books: Books) -> Outcome:
         return Outcome(OutcomeKind.REJECTED, conflict.code, conflict.detail)
     account.status = request.status
     books.touch(account)
+    if request.key is not None:
+        books.record_setting(request.key, request.content())
     return Outcome(OutcomeKind.APPLIED)

@@ -95,6 +95,7 @@ def _names(batch: Iterable[Request]) -> tuple[set[str], set[str], set[str]]:
                 accounts |= {request.account_id, transit_account(request.currency), cash_account(request.currency)}
             case SetAccountStatus():
                 accounts.add(request.account_id)
+                keys |= {request.key} if request.key else set()
     return accounts, keys, transfers
 
 

@@ -16,6 +16,7 @@ from temporalio.client import Client
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 from temporalio.workflow import SandboxImportNotificationPolicy
 
+from activities import slots
 from activities.messages import TransferOutcome, TransferRequest
 from engine.plugin import WorkerPlugin
 from engine.submitting import Submitted, Submitter, workflow_id
@@ -125,9 +126,11 @@ class Bank:
         return await examples.status(self.ledger, request.transfer_id)
 
     @asynccontextmanager
-    async def working(self, max_cached_workflows: int = 1000) -> AsyncIterator[None]:
+    async def working(
+        self, max_cached_workflows: int = 1000, activity_slots: int = slots.ACTIVITIES
+    ) -> AsyncIterator[None]:
         """Run a worker for this bank."""
-        activities = all_activities(self.ledger, self.notifier)
+        activities = all_activities(self.ledger, self.notifier, activity_slots)
         client = Client(**(self.client.config() | {"plugins": [WorkerPlugin(activities, sandbox())]}))
-        async with make_worker(client, self.task_queue, [self.gates], max_cached_workflows):
+        async with make_worker(client, self.task_queue, [self.gates], max_cached_workflows, activity_slots):
             yield

@@ -1,5 +1,6 @@
 """Every ending a workflow can have, as a short story that a bank plays: the source of the golden histories."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
@@ -106,6 +107,18 @@ async def account_changed(bank: Bank) -> str:
     return "account/carol/frozen/any"
 
 
+async def account_changed_at_the_second_look(bank: Bank) -> str:
+    """Between the look and the setting, somebody else changes the account: it looks again."""
+    gate = bank.gates.close("set_account_status", before=True)
+    change = AccountChange(account_id="bob", status=AccountStatus.FROZEN)
+    changing = asyncio.create_task(bank.submitter.set_account(change, PATIENCE))
+    await gate.reached.wait()
+    await bank.ledger.apply(SetAccountStatus("bob", AccountStatus.CLOSED, number=1))
+    gate.open.set()
+    await changing
+    return "account/bob/frozen/any"
+
+
 async def deposited(bank: Bank) -> str:
     """Cash comes in."""
     id = f"{bank.task_queue}.D"
@@ -130,7 +143,7 @@ ENDINGS: dict[str, Callable[[Bank], Awaitable[str]]] = {
     for ending in (
         settled, rejected, refunded, cancelled_before_the_debit, cancelled_after_a_silent_debit,
         refunded_by_a_cancel, cancelled_too_late, answered_from_the_ledger, key_reused, told_later, notification,
-        account_opened, account_changed, deposited,
+        account_opened, account_changed, account_changed_at_the_second_look, deposited,
     )
 }  # fmt: skip  # a list of names
 """The name of each ending and its story, which returns the workflow id."""
