@@ -210,3 +210,15 @@ async def test_a_freeze_and_a_debit_come_one_after_the_other(workers: Workers) -
         assert frozen.applied
         assert debited.applied or debited.code == Code.ACCOUNT_FROZEN
         await one.apply(SetAccountStatus("alice", AccountStatus.OPEN))
+
+
+async def test_entries_over_hundreds_of_accounts_lock_them_in_one_order(workers: Workers) -> None:
+    """Each transaction locks two hundred rows that the other one wants too: in two orders they would deadlock."""
+    names = [f"account-{n}" for n in range(200)]
+    await workers[0].apply_all([OpenAccount(name, "USD") for name in names])
+
+    for n in range(ROUNDS):
+        here, there = ([deposit(f"{side}-{n}-{name}", name, 1, "USD") for name in names] for side in ("here", "there"))
+        await asyncio.gather(workers[0].apply_all(here), workers[1].apply_all(there[::-1]))
+
+    assert await balance(workers[0], "cash:USD") == 2 * ROUNDS * len(names)

@@ -1,8 +1,10 @@
 """Cancelling: at every step there is an answer, and it is cancelled, refunded, or too late."""
 
+import asyncio
 from collections.abc import Callable
 
 import pytest
+from temporalio.api.history.v1 import HistoryEvent
 
 from activities.messages import TransferOutcome, TransferRequest
 from ledger import operations
@@ -105,6 +107,37 @@ async def test_a_cancel_while_the_credit_is_being_written_is_too_late(bank: Bank
 
     assert outcome.status == "settled"
     assert await bank.balances() == [75_00, 25_00, 0]
+
+
+async def test_a_cancelled_transfer_asks_for_nothing_while_its_credit_may_still_be_written(bank: Bank) -> None:
+    """
+    The attempt is told of the cancel and goes on. Until it has ended, nobody knows whether there is to be a refund.
+    """
+    request = bank.request()
+    gate = bank.gates.close("credit", before=True)
+    submitted = await bank.start(request)
+    await gate.reached.wait()
+    await bank.cancel(request)
+    events = await _events_once_the_cancel_was_passed_on(bank, submitted.workflow_id)
+    gate.open.set()
+
+    scheduled = [
+        event.activity_task_scheduled_event_attributes.activity_type.name
+        for event in events
+        if event.HasField("activity_task_scheduled_event_attributes")
+    ]
+    assert scheduled == ["debit", "credit"]
+    assert (await bank.outcome(submitted)).status == "settled"
+    assert await bank.balances() == [75_00, 25_00, 0]
+
+
+async def _events_once_the_cancel_was_passed_on(bank: Bank, workflow_id: str) -> list[HistoryEvent]:
+    """A workflow's history as soon as it has told its activity of the cancel; what else it then asked is in it."""
+    while True:
+        history = await bank.client.get_workflow_handle(workflow_id).fetch_history()
+        if any(event.HasField("activity_task_cancel_requested_event_attributes") for event in history.events):
+            return list(history.events)
+        await asyncio.sleep(0.02)
 
 
 async def test_a_cancel_while_the_credit_does_not_answer_and_has_not_happened(bank: Bank, arm: Arm) -> None:
