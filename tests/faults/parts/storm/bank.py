@@ -19,7 +19,9 @@ import asyncpg
 from temporalio.client import Client
 
 from activities.messages import AccountOpening, DepositRequest, LegOutcome
+from engine.connection import connect
 from engine.plugin import ClientPlugin
+from engine.settings import Settings
 from engine.submitting import Submitter
 from ledger import failpoints
 from tests.faults.parts.storm.clock import Clock, library
@@ -30,7 +32,7 @@ from tests.support.byte_proxy import ByteProxy
 from tests.support.processes import Folder
 
 CONNECTIONS = 4
-"""How many connections the in-process callers share."""
+"""How many connections the in-process callers share, each through a proxy of its own."""
 
 
 @dataclass
@@ -80,7 +82,7 @@ class Bank:
     postgres: Postgres | None
     receiver: Receiver
     hands: list[Hand]
-    callers_wire: ByteProxy
+    callers_wires: list[ByteProxy]
     place: Folder
     """For starter processes."""
     clients: list[Client] = field(default_factory=list)
@@ -90,7 +92,7 @@ class Bank:
     @property
     def wires(self) -> list[ByteProxy]:
         """Every proxy there is."""
-        return [self.callers_wire, *(wire for hand in self.hands for wire in hand.wires)]
+        return [*self.callers_wires, *(wire for hand in self.hands for wire in hand.wires)]
 
     def submitter(self, number: int) -> Submitter:
         """What a caller submits with."""
@@ -99,9 +101,10 @@ class Bank:
     async def open(self) -> None:
         """Connect, start the workers together, and open the accounts with their money."""
         await asyncio.gather(*(hand.start() for hand in self.hands))
-        self.operator = await Client.connect(self.temporal.server.address, plugins=[ClientPlugin()])
-        through = f"{self.callers_wire.host}:{self.callers_wire.port}"
-        self.clients = [await Client.connect(through, plugins=[ClientPlugin()]) for _ in range(CONNECTIONS)]
+        settings = Settings(self.folder, self.url, None)
+        self.operator = await connect(settings, [ClientPlugin()], self.temporal.server.address)
+        through = [f"{wire.host}:{wire.port}" for wire in self.callers_wires]
+        self.clients = [await connect(settings, [ClientPlugin()], address) for address in through]
         await asyncio.gather(*(self._open(account, money) for account, money in MONEY.items()))
 
     async def _open(self, account: str, money: int) -> None:
@@ -151,10 +154,10 @@ async def bank(folder: Path, database: str, workers: int) -> AsyncIterator[Bank]
             postgres = await stack.enter_async_context(Postgres.running(folder / "postgres"))
             await _create_database(postgres)
         url = postgres.url("books") if postgres else f"sqlite:///{folder}/books.db"
-        callers_wire = await stack.enter_async_context(_wire(temporal.server.address))
-        place = Folder(folder, url, f"127.0.0.1:{callers_wire.port}")
+        wires = [await stack.enter_async_context(_wire(temporal.server.address)) for _ in range(CONNECTIONS)]
+        place = Folder(folder, url, f"127.0.0.1:{wires[0].port}")
         preload = await asyncio.to_thread(library, folder)
-        bank = Bank(folder, url, temporal, postgres, receiver, [], callers_wire, place)
+        bank = Bank(folder, url, temporal, postgres, receiver, [], wires, place)
         for number in range(workers):
             bank.hands.append(await _hand(stack, bank, f"worker-{number}", preload))
         try:

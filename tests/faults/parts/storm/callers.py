@@ -224,10 +224,13 @@ class Callers:
         return answer
 
     def _heard(self, ask: Ask, asked_at: float, exit: int | None, output: str, errors: str) -> Answer:
-        if exit not in (0, 3, 4, 5):
+        try:
+            said = json.loads(output)
+        except ValueError:
+            said = None
+        if exit not in (0, 3, 4, 5) or said is None:
             self.problems.append(f"{ask.request.transfer_id}: starter.py ended with {exit}: {output} {errors}"[:1500])
             return self._answer(ask, asked_at, 5, error="RuntimeError")
-        said = json.loads(output)
         if exit != 5:
             self.acknowledged.setdefault(ask.request.transfer_id, time.monotonic())
         status = said["status"] if said["status"] in _EXIT else None

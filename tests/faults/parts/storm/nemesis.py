@@ -210,7 +210,7 @@ class Nemesis:
             wire.heal()
 
     def _between(self, wire: ByteProxy) -> str:
-        if wire is self._bank.callers_wire:
+        if wire in self._bank.callers_wires:
             return "callers to temporal"
         hand = next(hand for hand in self._bank.hands if wire in hand.wires)
         return f"{hand.worker.name} to {'temporal' if wire is hand.wires[0] else 'postgresql'}"
