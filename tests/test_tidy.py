@@ -37,6 +37,8 @@ PURE = {
 }  # fmt: skip  # a set is read as one thing
 """The rules of money: no database, no event loop, no clock. They may import each other and the standard library."""
 
+JUDGED = {"ledger", "activities", "workflows", "engine", "cli"}
+
 NOT_IN_PURE = {"sqlalchemy", "asyncio", "alembic", "aiosqlite", "asyncpg", "sqlite3", "time", "datetime", "random"}
 
 LONGEST_FUNCTION = 50
@@ -160,6 +162,17 @@ def test_the_oracle_is_independent() -> None:
         if module.path == "tests/ledger/oracle.py" and name.partition(".")[0] == "ledger"
     ]
     nothing(found, "The oracle imports nothing of the ledger.", "Tests")
+
+
+def test_the_invariants_are_independent() -> None:
+    """What judges the engine by its rows must not take the engine's own word for what they mean."""
+    found = [
+        f"{module.path}:{line} imports {name}"
+        for module in modules()
+        for line, name in imports(module)
+        if module.path.startswith("tests/faults/invariants/") and name.partition(".")[0] in JUDGED
+    ]
+    nothing(found, "The invariants import nothing of what they judge.", "Tests")
 
 
 # --- size -----------------------------------------------------------------------------------------------------

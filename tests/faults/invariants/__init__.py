@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.faults.evidence import Evidence
+from tests.faults.invariants import agreement, answers, keys, lives, money, notifications, order
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,20 @@ class Violation:
 
 
 Check = Callable[[Evidence], list[str]]
-CHECKS: dict[str, Check] = {}
+CHECKS: dict[str, Check] = {
+    "I1": money.conservation,
+    "I2": money.transit,
+    "I3": money.guards,
+    "I4": keys.one_effect,
+    "I5": lives.status_has_its_entries,
+    "I6": answers.acknowledged_is_in_the_books,
+    "I7": answers.answers_never_change,
+    "I8": answers.terminal_in_time,
+    "I9": order.one_order,
+    "I10": notifications.one_notification,
+    "I11": agreement.books_and_temporal_agree,
+    "I14": answers.accidents_are_no_answers,
+}
 """A checker for each invariant: what it finds wrong, a sentence each."""
 
 

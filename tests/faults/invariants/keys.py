@@ -1,0 +1,106 @@
+"""I4: at most one effect per key, and exactly the effect that was asked under it; a fence and its reason are one."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+
+from tests.faults.evidence import Evidence, Row, Rows
+from tests.faults.invariants import lookup
+
+MOVES = frozenset({"debit", "credit", "refund", "deposit"})
+"""The legs that move money. A cancel moves nothing."""
+
+FENCED_BY = {"debit": "cancel", "credit": "refund"}
+
+
+def one_effect(evidence: Evidence) -> list[str]:
+    """I4: keys and postings are there once, an applied key has its one posting, every other has none."""
+    rows = evidence.rows
+    return [
+        *_twice(rows),
+        *_wrong_counts(rows),
+        *_other_content(rows),
+        *_wrong_fences(rows),
+    ]
+
+
+def _twice(rows: Rows) -> Iterator[str]:
+    for key, times in Counter(row["key"] for row in rows.operations).items():
+        if times > 1:
+            yield f"the key {key} is there {times} times"
+    for (key, position), times in Counter((row["operation_key"], row["position"]) for row in rows.postings).items():
+        if times > 1:
+            yield f"posting {position} of {key} is there {times} times"
+
+
+def _wrong_counts(rows: Rows) -> Iterator[str]:
+    operations, postings = lookup.operations(rows), lookup.postings(rows)
+    for key, posted in postings.items():
+        if key not in operations:
+            yield f"{key} has {len(posted)} postings, and there is no such operation"
+    for key, operation in operations.items():
+        due = int(operation["outcome"] == "applied" and _leg(key) in MOVES)
+        if (has := len(postings.get(key, ()))) != due:
+            yield f"{key} is {operation['outcome']} and has {has} postings instead of {due}"
+
+
+def _other_content(rows: Rows) -> Iterator[str]:
+    """The same key with other content changes nothing: what moved under a key is what the key remembers."""
+    transfers, postings = lookup.transfers(rows), lookup.postings(rows)
+    for operation in rows.operations:
+        key, leg = operation["key"], _leg(operation["key"])
+        asked = json.loads(operation["fingerprint"])
+        transfer = transfers.get(operation["transfer_id"])
+        if leg != "deposit" and (transfer is None or key != f"{transfer['id']}/{leg}"):
+            yield f"{key} belongs to transfer {operation['transfer_id']}, which has no such key"
+        elif transfer is not None and asked != _content(transfer):
+            yield f"{key} was asked {asked}, and its transfer is {_content(transfer)}"
+        for posting in postings.get(key, ()):
+            if (moved := _moved(posting)) != (due := _due(leg, asked)):
+                yield f"{key} moved {moved}; it was asked {due}"
+
+
+def _content(transfer: Row) -> dict[str, str | int]:
+    source, destination, amount_minor, currency = lookup.content(transfer)
+    return {"source": source, "destination": destination, "amount_minor": amount_minor, "currency": currency}
+
+
+def _moved(posting: Row) -> tuple[str, str, int, str]:
+    return posting["debit_account_id"], posting["credit_account_id"], posting["amount_minor"], posting["currency"]
+
+
+def _due(leg: str, asked: dict[str, str | int]) -> tuple[object, ...]:
+    currency = asked["currency"]
+    between = {
+        "debit": (asked.get("source"), f"transit:{currency}"),
+        "credit": (f"transit:{currency}", asked.get("destination")),
+        "refund": (f"transit:{currency}", asked.get("source")),
+        "deposit": (f"cash:{currency}", asked.get("account")),
+    }
+    return *between.get(leg, (None, None)), asked["amount_minor"], currency
+
+
+def _wrong_fences(rows: Rows) -> Iterator[str]:
+    operations = lookup.operations(rows)
+    for key, operation in operations.items():
+        owner, _, leg = key.rpartition("/")
+        if operation["outcome"] == "fenced":
+            by = operations.get(operation["code"])
+            if operation["code"] != f"{owner}/{FENCED_BY.get(leg)}" or by is None or by["outcome"] != "applied":
+                yield f"{key} is fenced by {operation['code']}, which is {by['outcome'] if by else 'missing'}"
+            elif by["recorded_at"] != operation["recorded_at"]:
+                yield f"{key} was fenced at {operation['recorded_at']}, {by['key']} applied at {by['recorded_at']}"
+        if operation["outcome"] == "applied" and leg in FENCED_BY.values():
+            yield from _missing_fence(operations, owner, leg)
+
+
+def _missing_fence(operations: dict[str, Row], owner: str, leg: str) -> Iterator[str]:
+    """A credit that was rejected needs no fence before its refund: its key says already that it never applies."""
+    key = f"{owner}/{'credit' if leg == 'refund' else 'debit'}"
+    outcome = operations[key]["outcome"] if key in operations else "missing"
+    if outcome not in (("fenced", "rejected") if leg == "refund" else ("fenced",)):
+        yield f"{owner}/{leg} has applied, and {key} is {outcome}: it could still apply"
+
+
+def _leg(key: str) -> str:
+    return key.rpartition("/")[2]
