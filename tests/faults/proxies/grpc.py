@@ -22,6 +22,7 @@ from typing import Any
 from tests.faults.kinds import Kind
 from tests.faults.proxies.hpack import Headers
 from tests.faults.proxies.http2 import Connection, Lost, Message
+from tests.faults.proxies.line import Line
 
 PATIENCE_SECONDS = 0.2
 """How long the caller of a delayed call waits until it is told that its time is over."""
@@ -103,12 +104,12 @@ class GrpcProxy:
         self.answered: list[Call] = []
         """The undisturbed calls that the server answered: a long poll is one only if there was something for it."""
         self.address = ""
-        self._before = before
+        self.before = before
         self._count: Counter[str] = Counter()
         self._server = server
         self._callers: set[_Caller] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._own_line = _Line(server)
+        self._own_line = Line(server)
 
     @classmethod
     @asynccontextmanager
@@ -173,8 +174,8 @@ class GrpcProxy:
         return None
 
     def _fire(self, call: Call) -> None:
-        if self._before is not None:
-            self._before(call)
+        if self.before is not None:
+            self.before(call)
         self.fired.append(call)
 
     async def _later(self, message: Message) -> Message:
@@ -208,7 +209,7 @@ class _Caller(Connection):
     def __init__(self, proxy: GrpcProxy) -> None:
         super().__init__(is_server=True)
         self._proxy = proxy
-        self.line = _Line(proxy._server)
+        self.line = Line(proxy._server)
         self.tasks: dict[int, asyncio.Task[None]] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -233,65 +234,6 @@ class _Caller(Connection):
     async def _answer(self, stream: int, message: Message) -> None:
         if (answer := await self._proxy.serve(self, message)) is not None:
             self.send(stream, answer)
-
-
-class _Line:
-    """The way to the server: a connection, and another one when that is over."""
-
-    def __init__(self, server: str) -> None:
-        self._host, _, port = server.rpartition(":")
-        self._port = int(port)
-        self._connection: _ToServer | None = None
-        self._connecting = asyncio.Lock()
-
-    async def forward(self, message: Message) -> Message:
-        """Send a request and wait for its answer. Raises Lost or OSError; a cancel gives the call up."""
-        async with self._connecting:
-            if self._connection is None or self._connection.closing:
-                loop = asyncio.get_running_loop()
-                _, self._connection = await loop.create_connection(_ToServer, self._host, self._port)
-            connection: _ToServer = self._connection
-        return await connection.ask(message)
-
-    def close(self) -> None:
-        """Hang up."""
-        if self._connection is not None and self._connection.transport is not None:
-            self._connection.transport.close()
-
-
-class _ToServer(Connection):
-    """One connection to the server."""
-
-    def __init__(self) -> None:
-        super().__init__(is_server=False)
-        self._next = 1
-        self._answers: dict[int, asyncio.Future[Message]] = {}
-
-    async def ask(self, message: Message) -> Message:
-        stream, self._next = self._next, self._next + 2
-        answer = self._answers[stream] = asyncio.get_running_loop().create_future()
-        self.send(stream, message)
-        try:
-            return await answer
-        finally:
-            if self._answers.pop(stream, None) is not None:  # cancelled: nobody waits for it any more
-                self.reset(stream)
-
-    def message_received(self, stream: int, message: Message) -> None:
-        if (answer := self._answers.pop(stream, None)) is not None and not answer.done():
-            answer.set_result(message)
-
-    def stream_reset(self, stream: int) -> None:
-        self._lose(stream, "it reset the stream")
-
-    def connection_lost(self, exception: Exception | None) -> None:
-        super().connection_lost(exception)
-        for stream in list(self._answers):
-            self._lose(stream, "it closed the connection")
-
-    def _lose(self, stream: int, why: str) -> None:
-        if (answer := self._answers.pop(stream, None)) is not None and not answer.done():
-            answer.set_exception(Lost(why))
 
 
 def _refusal(status: int, text: str) -> Message:

@@ -42,16 +42,16 @@ def stepping(stage: Stage, ledgers: Mapping[str, Ledger], backends: Backends, *,
         elif plan.site != "ledger.after_commit":  # with a ledger of its own, the actor's next step comes at once
             await stage.pause(actor.get())
 
-    fire = failpoints._fire
+    stall = failpoints._stall
     failpoints.arm(";".join(f"{site}=stall:0@*" for site in SITES))
-    failpoints._fire = step
+    failpoints._stall = step
     try:
         with ExitStack() as stack:
             for name, ledger in {} if shared else ledgers.items():
                 stack.enter_context(_statements(stage, name, ledger, backends, fine))
             yield
     finally:
-        failpoints._fire = fire
+        failpoints._stall = stall
         failpoints.arm("")
 
 

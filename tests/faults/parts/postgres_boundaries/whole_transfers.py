@@ -42,7 +42,10 @@ async def whole_transfers(run: Run) -> None:
             for _ in cases:  # one after the other: migrations of two databases at once get in each other's way
                 url = run.new_database()
                 stages.append((await open.enter_async_context(Ledger.open(url)), url))
-            tries = (_try(run, client, *stage, *case) for stage, case in zip(stages, cases, strict=True))
+            tries = (
+                _try(run, client, books, url, scene, nth, cut)
+                for (books, url), (scene, nth, cut) in zip(stages, cases, strict=True)
+            )
             await asyncio.gather(*tries)
 
 
