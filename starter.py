@@ -12,6 +12,7 @@ run the same command again.
 import contextlib
 import gc
 import os
+import signal
 import sys
 import traceback
 from enum import StrEnum
@@ -207,14 +208,20 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """Watch money survive lost answers, killed workers and fifty retries at once, on a data folder of its own."""
-    from demo.story import tell
-
+    try:
+        from demo.story import tell
+    except ModuleNotFoundError as missing:
+        if missing.name is None or missing.name.partition(".")[0] != "demo":
+            raise
+        sys.stderr.write("starter.py: the demo is not part of this installation\n")
+        raise typer.Exit(2) from None
     gc.enable()  # this one runs for a while
     raise typer.Exit(tell(as_json))
 
 
 def main() -> int:
     """Run the command. Returns the exit status."""
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # told to stop is the same as Ctrl-C
     gc.disable()  # while it imports, it would look for garbage a hundred times; so short a process leaves none
     try:
         app(prog_name="starter.py")

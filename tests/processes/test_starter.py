@@ -2,10 +2,12 @@
 
 import asyncio
 import signal
+import sys
 from pathlib import Path
 
 import pytest
 
+from engine.settings import ROOT
 from tests.support.databases import only_sqlite
 from tests.support.processes import Folder, hear
 
@@ -133,13 +135,14 @@ async def test_a_transfer_is_not_unknown_because_its_books_are_missing(running: 
 
 
 @only_sqlite
-async def test_ctrl_c_loses_nothing(running: Folder) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_ctrl_c_loses_nothing(running: Folder, number: signal.Signals) -> None:
     """
     The caller goes, the transfer goes on; the same command later tells how it ended.
     """
     process = await running.start("starter.py", *TRANSFER, "--json", armed="starter.after_start=stall:30")
     await running.reaches("T1", "settled")
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     interrupted = await hear(process)
 
     assert (interrupted.exit, interrupted.json["status"]) == (5, "unknown")
@@ -263,3 +266,20 @@ async def test_ten_processes_with_one_id_move_the_money_once(running: Folder) ->
 
     assert {(answer.exit, answer.json["status"]) for answer in said} == {(0, "settled")}
     assert await running.balances("alice", "bob") == [75_00, 25_00]
+
+
+@only_sqlite
+async def test_an_installation_without_the_demo_says_so(place: Folder) -> None:
+    """
+    The docker image has none: one line and status 2, not a traceback.
+    """
+    hidden = (
+        "import sys, starter; sys.modules['demo'] = None; sys.argv = ['starter.py', 'demo']; sys.exit(starter.main())"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", hidden, cwd=ROOT, env=place.environment(), stderr=asyncio.subprocess.PIPE
+    )
+    _, errors = await process.communicate()
+
+    assert process.returncode == 2
+    assert errors.decode() == "starter.py: the demo is not part of this installation\n"

@@ -6,13 +6,14 @@ see each other. The workflow sandbox is on, and an import that it was not told o
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest, ResetWorkflowExecutionRequest
 from temporalio.client import Client
+from temporalio.worker import Interceptor
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 from temporalio.workflow import SandboxImportNotificationPolicy
 
@@ -143,10 +144,15 @@ class Bank:
 
     @asynccontextmanager
     async def working(
-        self, max_cached_workflows: int = 1000, activity_slots: int = slots.ACTIVITIES
+        self,
+        max_cached_workflows: int = 1000,
+        activity_slots: int = slots.ACTIVITIES,
+        interceptors: Sequence[Interceptor] = (),
     ) -> AsyncIterator[None]:
         """Run a worker for this bank."""
         activities = all_activities(self.ledger, self.notifier, activity_slots)
         client = Client(**(self.client.config() | {"plugins": [WorkerPlugin(activities, sandbox())]}))
-        async with make_worker(client, self.task_queue, [self.gates], max_cached_workflows, activity_slots):
+        async with make_worker(
+            client, self.task_queue, [self.gates, *interceptors], max_cached_workflows, activity_slots
+        ):
             yield
