@@ -2,11 +2,13 @@
 
     PostgreSQL    two ledgers; before a transaction, before each read and the first write in it, before and after
                   its commit. Who waits for a row lock has no turn until the other lets go of it
-    SQLite        one ledger, which is one process; when each asks, and each step of the ledger's commits
+    SQLite        one ledger, which is one process; when each asks, and each step of the ledger's commits; and both
+                  asked at once, which is one commit
 
 A case is a schedule, such as `late credit/refund: ABBABA`, and `--case` plays exactly that one.
 """
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -69,33 +71,48 @@ class _Theatre:
             async for _ in every_schedule(self._play):
                 if self._run.quick and self._played >= QUICK:
                     break
+            for order in ("AB", "BA") if self._shared else ():
+                await self._in_one_commit(order)
         if self._played:
             self._run.record.figure(f"schedules of {self._pair.name}", self._played)
             await self._books()
 
     async def _play(self, prefix: str) -> Played:
         """One schedule from a fresh state, judged."""
-        self._played += 1
-        world, notifier = World(str(self._played)), RememberingNotifier()
-        ledger = self._ledgers["A"]
-        await ledger.apply_all(world.opening())
-        for request in self._pair.before(world):
-            assert (await ledger.apply(request)).applied
+        world, notifier = await self._fresh(), RememberingNotifier()
         stage = Stage(self._blocked)
         with stepping(stage, self._ledgers, self._backends, fine=self._pair.fine):
             played = await stage.play({name: self._actor(stage, name, world, notifier) for name in "AB"}, prefix)
-        has = await balances(ledger, world.alice, world.bob)
-        case = f"{self._pair.name}: {played.schedule}"
+        await self._judge(f"{self._pair.name}: {played.schedule}", played.told, world, notifier)
+        return played
+
+    async def _in_one_commit(self, order: str) -> None:
+        """Both ask at the same instant, in this order, so that the ledger decides them in one batch."""
+        world, notifier = await self._fresh(), RememberingNotifier()
+        told = await asyncio.gather(*(self._actor(None, name, world, notifier) for name in order))
+        await self._judge(
+            f"{self._pair.name}: {order} in one commit", dict(zip(order, told, strict=True)), world, notifier
+        )
+
+    async def _fresh(self) -> World:
+        self._played += 1
+        world, ledger = World(str(self._played)), self._ledgers["A"]
+        await ledger.apply_all(world.opening())
+        for request in self._pair.before(world):
+            assert (await ledger.apply(request)).applied
+        return world
+
+    async def _judge(self, case: str, told: dict[str, Words], world: World, notifier: RememberingNotifier) -> None:
+        has = await balances(self._ledgers["A"], world.alice, world.bob)
         if self._run.wants(case):
             with self._run.record.case(case) as trial:
-                result = (played.told["A"], played.told["B"], (has[0], has[1]))
+                result = (told["A"], told["B"], (has[0], has[1]))
                 trial.expect(result in self._pair.allowed, f"no order of the two gives {result}")
                 trial.expect(len(set(notifier.seen)) <= 1, f"one key, and several bodies: {notifier.seen}")
                 self._run.record.effects(1, 0, int(result not in self._pair.allowed), 0, 0)
-        return played
 
     def _actor(
-        self, stage: Stage, name: str, world: World, notifier: RememberingNotifier
+        self, stage: Stage | None, name: str, world: World, notifier: RememberingNotifier
     ) -> Coroutine[None, None, Words]:
         ledger = self._ledgers[name]
         requests = (self._pair.first if name == "A" else self._pair.second)(world)
@@ -104,14 +121,15 @@ class _Theatre:
             actor.set(name)
             words = []
             for request in requests:
-                if self._shared:
+                if self._shared and stage:
                     await stage.pause(name)
                 try:
                     words.append(_say(await ledger.apply(request)))
                 except Exception as accident:
                     words.append(f"{type(accident).__name__}: {accident}")
             if self._pair.notifies:
-                await stage.pause(name)
+                if stage:
+                    await stage.pause(name)
                 delivered = await NotifyActivities(ledger, notifier).notify(NotificationRequest(key=world.notification))
                 words.append("delivered" if delivered else "was delivered")
             return tuple(words)

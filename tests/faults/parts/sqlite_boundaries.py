@@ -3,9 +3,10 @@
     opening       from nothing to the schema; a worker that cannot open its books ends, and is started again
     operations    the script of `disk/script.py`, with checkpoints in between
 
-Each is played again with its 1st, 2nd, 3rd ... write (or sync) failing with EIO and with ENOSPC, until a run comes to
-its end without reaching so many. The program then either asks again with the same key and goes on, or dies at once;
-or the disk stays broken until the program has ended. Afterwards everything is asked again of books on a good disk.
+Each is played again with its 1st, 2nd, 3rd ... write (or sync) failing with EIO, until a run comes to its end without
+reaching so many; and with ENOSPC, but for writes of a program that then dies: to it all errors are one. The program
+either asks again with the same key and goes on, or dies at once; or the disk stays broken until the program has
+ended. Afterwards everything is asked again of books on a good disk.
 """
 
 import shutil
@@ -28,6 +29,9 @@ LONGEST = 1000
 """More calls than any run makes: the loop was to end long before."""
 
 QUICK_STRIDE = 60
+
+BROKEN_STRIDE = 5
+"""A disk that stays broken is tried from the 1st, 6th, 11th ... write on: a commit has about twenty."""
 
 TRANSFERS = len({step.name.rpartition(" ")[2] for step in STEPS.values() if step.name.startswith("debit")}) + 1
 """Transfers of the script: T1 to T5, of which one is cancelled and never debited."""
@@ -76,7 +80,10 @@ async def run(run: Run) -> None:
 
 
 def _loops() -> Iterator[tuple[Scenario, str, str]]:
-    yield from product((OPENING, *OPERATIONS), ("sync", "write"), ("EIO", "ENOSPC"))
+    for scenario in (OPENING, *OPERATIONS):
+        yield from ((scenario, "sync", "EIO"), (scenario, "sync", "ENOSPC"), (scenario, "write", "EIO"))
+        if not scenario.dies:
+            yield scenario, "write", "ENOSPC"
     yield from product(BROKEN, ("sync", "write"), ("EIO",))
 
 
@@ -84,10 +91,16 @@ async def _loop(run: Run, tracer: Tracer, scenario: Scenario, call: str, error: 
     for nth in range(1, LONGEST):
         injection = Injection(call, error, nth, scenario.on)
         name = f"{scenario.name}: {injection}, {scenario.fate}"
-        if run.quick and nth % QUICK_STRIDE != 1:
+        if nth % _stride(run, scenario, call) != 1 % _stride(run, scenario, call):
             continue
         if run.wants(name) and not await _once(run, tracer, scenario, injection, name):
             return
+
+
+def _stride(run: Run, scenario: Scenario, call: str) -> int:
+    if run.quick:
+        return QUICK_STRIDE
+    return BROKEN_STRIDE if scenario.on and call == "write" else 1
 
 
 async def _once(run: Run, tracer: Tracer, scenario: Scenario, injection: Injection, name: str) -> bool:
