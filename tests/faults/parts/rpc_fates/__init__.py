@@ -30,7 +30,7 @@ CASE_SECONDS = 240.0
 TRIES = 3
 """How often a case is tried until its fault fires: on a slow machine a caller may give up its long poll before there
 was an answer to lose, and a poller may be stopped before its turn has come."""
-SHARES = {"sqlite": (0.0, 0.6), "postgresql": (0.4, 1.0)}
+SHARES = {"sqlite": (0.0, 0.5), "postgresql": (0.5, 1.0)}
 """Which cases each database has, of a draw between 0 and 1 for each. Together they have all of them: the calls know
 nothing of the database, and all of them take five minutes."""
 QUICK_CASES = 6
