@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.common import (
     SearchAttributePair,
@@ -139,7 +140,7 @@ class Submitter:
         try:
             description = await self.client.get_workflow_handle(workflow_id(transfer_id)).describe()
         except RPCError as error:
-            if error.status == RPCStatusCode.NOT_FOUND:
+            if has_no_such_workflow(error):
                 return None
             raise Unanswered(f"Temporal did not answer: {error}") from error
         closed = description.status is not WorkflowExecutionStatus.RUNNING
@@ -151,7 +152,7 @@ class Submitter:
         try:
             await handle.cancel(reason=reason)
         except RPCError as error:
-            if error.status != RPCStatusCode.NOT_FOUND:
+            if not has_no_such_workflow(error):
                 raise Unanswered(f"Temporal did not answer: {error}") from error
 
     async def _set(self, workflow: str, id: str, request: BaseModel, timeout_seconds: float) -> LegOutcome:
@@ -214,6 +215,16 @@ class Submitter:
             return Submitted(id, there.run_id, replayed, tuple(differences), running)
         # It closed without an outcome. What somebody else asked under this id and did not get is nothing to us.
         return Submitted(id, there.run_id) if started and not differences else None
+
+
+def has_no_such_workflow(error: RPCError) -> bool:
+    """Whether Temporal has looked for a workflow and knows none.
+
+    That it does not find the namespace is no such answer: a server short of time says so of one with transfers in it.
+    """
+    if error.status != RPCStatusCode.NOT_FOUND:
+        return False
+    return not any(detail.Is(NamespaceNotFoundFailure.DESCRIPTOR) for detail in error.grpc_status.details)
 
 
 def workflow_id(transfer_id: str) -> str:

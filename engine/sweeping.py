@@ -19,12 +19,12 @@ from temporalio.client import (
     WorkflowExecutionStatus,
 )
 from temporalio.common import WorkflowIDConflictPolicy
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from activities.messages import NotificationRequest, SweepRequest, SweepSummary, TransferRequest
 from activities.sweeping import Standing
 from engine.settings import TASK_QUEUE
-from engine.submitting import Submitter, Unanswered, result_of, workflow_id
+from engine.submitting import Submitter, Unanswered, has_no_such_workflow, result_of, workflow_id
 
 INTERVAL = timedelta(minutes=1)
 CATCHUP = timedelta(seconds=10)
@@ -134,7 +134,7 @@ async def _standing(client: Client, id: str) -> Standing:
     try:
         status = (await client.get_workflow_handle(id).describe()).status
     except RPCError as error:
-        if error.status == RPCStatusCode.NOT_FOUND:
+        if has_no_such_workflow(error):
             return Standing.GONE
         raise Unanswered(f"Temporal did not answer: {error}") from error
     return _STANDINGS.get(status, Standing.GONE) if status is not None else Standing.RUNNING

@@ -1,5 +1,6 @@
 """A branch: books of its own that many cases use one after another, with all that was seen of them."""
 
+import asyncio
 import itertools
 import time
 from collections.abc import AsyncIterator
@@ -7,12 +8,16 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.service import RPCError
 
 from ledger.audit import audit
 from ledger.book import Ledger
 from tests.faults.evidence import Answer, Delivery, Evidence, Execution, read_rows
 from tests.faults.invariants import violations
 from tests.support.examples import balances, open_with
+
+LOOKING_SECONDS = 60.0
+"""How long a server that is short of time is asked again: it has been seen not to find its own namespace."""
 
 _numbers = itertools.count(1)
 
@@ -45,6 +50,8 @@ class Branch:
     receiver: Receiver = field(default_factory=Receiver)
     answers: list[Answer] = field(default_factory=list)
     executions: list[Execution] = field(default_factory=list)
+    spoilt: bool = False
+    """A case has found something wrong here: the next one is to be judged by other books."""
 
     @classmethod
     @asynccontextmanager
@@ -67,7 +74,13 @@ class Branch:
     async def saw(self, client: Client, workflow_id: str) -> None:
         """Write down what Temporal knows of a workflow."""
         handle = client.get_workflow_handle(workflow_id)
-        there = await handle.describe()
+        async with asyncio.timeout(LOOKING_SECONDS):
+            while True:
+                try:
+                    there = await handle.describe()
+                    break
+                except RPCError:
+                    await asyncio.sleep(0.5)
         status = there.status
         assert status is not None
         result = await handle.result() if status is WorkflowExecutionStatus.COMPLETED else None

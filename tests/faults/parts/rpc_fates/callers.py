@@ -13,7 +13,7 @@ from engine.submitting import Submitter, Unanswered
 from tests.faults.evidence import Answer
 from tests.faults.parts.rpc_fates.branch import Branch
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 45.0
 """How long one command waits for an outcome before it says that it is unknown."""
 
 Command = Callable[[Submitter], Awaitable[TransferOutcome]]

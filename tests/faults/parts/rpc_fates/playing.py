@@ -27,6 +27,7 @@ from tests.faults.proxies.grpc import Call, GrpcProxy, Plan, undisturbed
 
 MORE_TRANSFERS = 12
 """How many transfers may follow until the call that is to be disturbed comes along: a poll is answered in turn."""
+MORE_SECONDS = 30.0
 
 _ORDINARY = SCENES[0]
 
@@ -75,8 +76,9 @@ class Playing:
             try:
                 async with self._working(proxy.address, hand):
                     await self._scene(proxy, self.scene, hand)
+                    enough = time.monotonic() + MORE_SECONDS
                     for _ in range(MORE_TRANSFERS if until_fired else 0):
-                        if proxy.fired:
+                        if proxy.fired or time.monotonic() > enough:
                             break
                         await self._scene(proxy, _ORDINARY, hand)
             finally:
