@@ -87,6 +87,10 @@ class Record:
             self.fault(kinds[line["fate"]], f"{line['site']}[{line['key']}]")
         return lines
 
+    def close(self) -> None:
+        """No more to write. A part's own record goes with its process."""
+        self._file.close()
+
     def _write(self, type: str, **content: Any) -> None:
         self._file.write(json.dumps({"type": type, **content}) + "\n")
         self._file.flush()
