@@ -17,6 +17,9 @@ from ledger.transfer import Status, Transfer
 SHORT_TEXT = 256
 """The longest free text, in characters: outcomes stay far below Temporal's limits."""
 
+MOST_SECONDS = 366 * 24 * 3600.0
+"""The longest time that a sweep can be told to leave alone."""
+
 KEY_REUSED = "KeyReused"
 """The type, in Temporal's sense, of the failure of a workflow whose key belongs to other content."""
 
@@ -162,3 +165,23 @@ class TransferOutcome(Message):
     reason: str | None = None
     detail: str | None = None
     replayed: bool = False
+
+
+class SweepRequest(Asked):
+    """Finish what has stood still in the books for this long."""
+
+    older_than_seconds: float = Field(default=60.0, ge=0, le=MOST_SECONDS, strict=True)
+
+
+class SweepSummary(Message):
+    """What a sweep found. `disagreeing_ids` names the first of them; `more` says that it stopped before the end."""
+
+    looked_at: int = 0
+    restarted: int = 0
+    running: int = 0
+    disagreeing: int = 0
+    disagreeing_ids: tuple[str, ...] = ()
+    notifications_looked_at: int = 0
+    notifications_restarted: int = 0
+    unanswered: int = 0
+    more: bool = False

@@ -131,7 +131,7 @@ class Submitter:
         # Of other content, this very run is meant; of our own, also the one after a reset.
         run_id = submitted.run_id if submitted.differences else None
         handle = self.client.get_workflow_handle(submitted.workflow_id, run_id=run_id, result_type=outcome_type)
-        outcome: Ended = await _result(handle, timeout_seconds)
+        outcome: Ended = await result_of(handle, timeout_seconds)
         return outcome.model_copy(update={"replayed": outcome.replayed or submitted.replayed})
 
     async def find(self, transfer_id: str) -> Submitted | None:
@@ -167,7 +167,7 @@ class Submitter:
             )
         except RPCError as error:
             raise Unanswered(f"Temporal did not answer: {error}") from error
-        return await _result(handle, timeout_seconds)
+        return await result_of(handle, timeout_seconds)
 
     async def _submit(self, workflow: str, id: str, request: BaseModel, content: Content, **options: Any) -> Submitted:
         fingerprint = Fingerprint.of(content)
@@ -221,7 +221,7 @@ def workflow_id(transfer_id: str) -> str:
     return f"transfer/{transfer_id}"
 
 
-async def _result(handle: WorkflowHandle[Any, Answer], timeout_seconds: float) -> Answer:
+async def result_of(handle: WorkflowHandle[Any, Answer], timeout_seconds: float) -> Answer:
     """Wait for a workflow's result, through restarts of the server.
 
     Raises Unanswered, KeyReused or MalformedRequest.

@@ -14,7 +14,9 @@ from activities import slots
 from activities.ledger import LedgerActivities
 from activities.notifiers import Notifier
 from activities.notify import NotifyActivities
+from activities.sweeping import SweepActivities
 from engine.settings import ROOT, TASK_QUEUE
+from engine.sweeping import TemporalWorkflows
 from ledger.book import Ledger
 
 DRAIN = timedelta(seconds=30)
@@ -37,6 +39,7 @@ def all_activities(
         legs.set_account_status,
         legs.next_setting,
         outbox.notify,
+        SweepActivities(ledger, TemporalWorkflows()).sweep,
     ]
 
 

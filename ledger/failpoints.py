@@ -19,7 +19,7 @@ import re
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 ENVIRONMENT = "DURABLE_TRANSFERS_FAILPOINTS"
@@ -38,7 +38,7 @@ SITES = frozenset(
         "starter.after_start",
     }
 )
-"""Every site there is. Arming any other name is an error: a fault that cannot fire proves nothing."""
+"""Every site of the project. Arming a name that nobody passes is an error: a fault that cannot fire proves nothing."""
 
 _PLAN = re.compile(
     r"""(?P<site>[a-z._]+) (\[(?P<key>[^\]]+)\])?
@@ -68,13 +68,27 @@ class Plan:
         return self.first <= passage and (self.last is None or passage <= self.last)
 
 
+_declared: set[str] = set()
+_watchers: list[Callable[[str, frozenset[str]], None]] = []
+
+
+def declare(sites: Iterable[str]) -> None:
+    """Let these be armed as well: sites that a test's own instrumentation of this process passes."""
+    _declared.update(sites)
+
+
+def watch(watcher: Callable[[str, frozenset[str]], None]) -> None:
+    """Have every passage of this process told, before anything fires there. For tests that discover the sites."""
+    _watchers.append(watcher)
+
+
 def parse(text: str) -> list[Plan]:
     """The plans of an environment variable's value. Raises ValueError, naming what it cannot read."""
     plans = []
     for part in filter(None, (part.strip() for part in text.split(";"))):
         match = _PLAN.fullmatch(part)
-        if match is None or match["site"] not in SITES:
-            raise ValueError(f"{ENVIRONMENT}: cannot read {part!r}; sites are {', '.join(sorted(SITES))}")
+        if match is None or match["site"] not in SITES | _declared:
+            raise ValueError(f"{ENVIRONMENT}: cannot read {part!r}; sites are {', '.join(sorted(SITES | _declared))}")
         every = part.endswith("@*")
         first = int(match["nth"] or 1)
         last = None if every or match["on"] else first
@@ -94,26 +108,40 @@ def arm(text: str) -> None:
 
 async def passing(site: str, keys: Iterable[str] = ()) -> None:
     """The process passes a site on behalf of these keys. Does nothing unless a plan names it."""
-    if not _plans:
+    if not _plans and not _watchers:
         return
-    passed_by = set(keys)
-    for plan in _plans:
-        if plan.site != site or (plan.key is not None and plan.key not in passed_by):
+    for plan in _fired(site, frozenset(keys)):
+        await _stall(plan)
+
+
+def passing_blocking(site: str, keys: Iterable[str] = (), sleep: Callable[[float], object] = time.sleep) -> None:
+    """The same for code that no event loop runs; `sleep` is how it stalls."""
+    for plan in _fired(site, frozenset(keys)):
+        sleep(plan.seconds)
+
+
+async def _stall(plan: Plan) -> None:
+    await asyncio.sleep(plan.seconds)
+
+
+def _fired(site: str, keys: frozenset[str]) -> Iterator[Plan]:
+    """Fire what is planned for this passage. Yields the plans that stall."""
+    for watcher in _watchers:
+        watcher(site, keys)
+    for plan in list(_plans):
+        if plan.site != site or (plan.key is not None and plan.key not in keys):
             continue
         _passages[plan] += 1
-        if plan.fires_at(_passages[plan]):
-            await _fire(plan)
-
-
-async def _fire(plan: Plan) -> None:
-    _log(plan)
-    match plan.fate:
-        case "kill":
-            os.kill(os.getpid(), signal.SIGKILL)
-        case "raise":
-            raise FailpointError(f"failpoint {plan.site}")
-        case "stall":
-            await asyncio.sleep(plan.seconds)
+        if not plan.fires_at(_passages[plan]):
+            continue
+        _log(plan)
+        match plan.fate:
+            case "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "raise":
+                raise FailpointError(f"failpoint {plan.site}")
+            case "stall":
+                yield plan
 
 
 def _log(plan: Plan) -> None:

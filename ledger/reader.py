@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, Row, RowMapping, Select, func, select, union_all
+from sqlalchemy import Column, Row, RowMapping, Select, func, select, text, tuple_, union_all
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ledger import schema, store
@@ -13,7 +13,13 @@ from ledger.account import Account
 from ledger.database import READING, Bounds, open_database, parse_url, reading
 from ledger.fingerprint import Fingerprint
 from ledger.keys import SETTING
-from ledger.transfer import TransferState
+from ledger.transfer import Status, TransferState
+
+Place = tuple[int, str]
+"""Where a page of a long answer ended: an instant (microseconds) and an id or key. `START` is before all of them."""
+
+START: Place = (0, "")
+_UNFINISHED = sorted(status.value for status in Status if not status.terminal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,33 @@ class PendingNotification:
     key: str
     body: str
     delivered_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A transfer that has not ended, and since when it stands where it is (microseconds)."""
+
+    state: TransferState
+    changed_at: int
+
+    @property
+    def place(self) -> Place:
+        """Where the next page goes on."""
+        return self.changed_at, self.state.transfer.id
+
+
+@dataclass(frozen=True, slots=True)
+class Undelivered:
+    """A notification that nobody is known to have taken, and since when it is in the outbox (microseconds)."""
+
+    key: str
+    transfer_id: str
+    recorded_at: int
+
+    @property
+    def place(self) -> Place:
+        """Where the next page goes on."""
+        return self.recorded_at, self.key
 
 
 class Reader:
@@ -81,6 +114,26 @@ class Reader:
         row = await self._row(select(schema.notifications).where(schema.notifications.c.key == key))
         return None if row is None else PendingNotification(row.key, row.body, row.delivered_at)
 
+    async def unfinished(self, before: int, after: Place = START, limit: int = 1000) -> list[Unfinished]:
+        """Transfers that have not ended and did not change since `before` (microseconds), the longest unchanged first.
+
+        At most `limit` of them, beyond the place `after`. It reads the whole table: an index would cost
+        every transfer something (on PostgreSQL, its updates in place), for a question that is asked once a minute.
+        """
+        t = schema.transfers.c
+        old = select(schema.transfers).where(t.status.in_(_UNFINISHED), t.changed_at < before)
+        rows = await self._rows(old.where(tuple_(t.changed_at, t.id) > after).order_by(t.changed_at, t.id).limit(limit))
+        return [Unfinished(store.read_transfer(row), row.changed_at) for row in rows]
+
+    async def undelivered(self, before: int, after: Place = START, limit: int = 1000) -> list[Undelivered]:
+        """Notifications recorded before an instant (microseconds) and not known to be delivered, the oldest first."""
+        n = schema.notifications.c
+        old = select(n.key, n.transfer_id, n.recorded_at).where(n.delivered_at.is_(None), n.recorded_at < before)
+        rows = await self._rows(
+            old.where(tuple_(n.recorded_at, n.key) > after).order_by(n.recorded_at, n.key).limit(limit)
+        )
+        return [Undelivered(row.key, row.transfer_id, row.recorded_at) for row in rows]
+
     async def statement(self, account_id: str) -> tuple[Account, list[StatementLine]] | None:
         """An account and every posting to it, oldest first, as of one instant; None if there is no account."""
         postings = schema.postings
@@ -90,17 +143,36 @@ class Reader:
             if row is None:
                 return None
             account = store.read_account(row)
-            sides = union_all(
+            sides = [
                 _side(postings.c.debit_account_id, postings.c.credit_account_id, "debit", account_id),
                 _side(postings.c.credit_account_id, postings.c.debit_account_id, "credit", account_id),
-            ).order_by("sequence")
-            lines = (await connection.execute(sides)).mappings().all()
+            ]
+            if connection.dialect.name == "sqlite":
+                sides = [side.where(_IN_ANY_BLOCK) for side in sides]
+            lines = (await connection.execute(union_all(*sides).order_by("sequence"))).mappings().all()
         return account, _lines(account, lines)
 
     async def _row(self, statement: Select[Any]) -> Row[*tuple[Any, ...]] | None:
         async with reading(self.engine) as connection:
             row: Row[*tuple[Any, ...]] | None = (await connection.execute(statement)).first()
             return row
+
+    async def _rows(self, statement: Select[Any]) -> Sequence[Row[*tuple[Any, ...]]]:
+        async with reading(self.engine) as connection:
+            rows: Sequence[Row[*tuple[Any, ...]]] = (await connection.execute(statement)).all()
+            return rows
+
+
+# True of every posting; it lets SQLite use its indexes, which have the block first (migration 0002 says why).
+_IN_ANY_BLOCK = text("""
+    (postings.sequence >> 12) IN (
+        WITH RECURSIVE blocks (block) AS (
+            SELECT MIN(sequence) >> 12 FROM postings
+            UNION ALL
+            SELECT block + 1 FROM blocks WHERE block < (SELECT MAX(sequence) >> 12 FROM postings)
+        )
+        SELECT block FROM blocks
+    )""")
 
 
 def _side(mine: Column[str], other: Column[str], side: str, account_id: str) -> Select[Any]:

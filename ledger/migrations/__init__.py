@@ -25,16 +25,16 @@ _LOCK_NOT_AVAILABLE = "55P03"
 _log = logging.getLogger("durable_transfers.migrations")
 
 
-async def migrate(engine: AsyncEngine) -> None:
-    """Run every migration that the database has not seen, in one transaction and one worker at a time."""
+async def migrate(engine: AsyncEngine, revision: str = "head") -> None:
+    """Run every migration up to a revision that the database has not seen, in one transaction, one worker at a time."""
     if engine.dialect.name != "postgresql":
         async with engine.begin() as connection:
-            await connection.run_sync(_upgrade)
+            await connection.run_sync(_upgrade, revision)
         return
     patient = open_database(engine.url, bounds=MIGRATING)
     try:
         tries = 0
-        while (obstacle := await _obstacle(patient)) is not None:
+        while (obstacle := await _obstacle(patient, revision)) is not None:
             if tries % _SAY_EVERY == 0:
                 _log.warning("the schema of the books is not migrated yet: waiting for %s", obstacle)
             tries += 1
@@ -49,14 +49,14 @@ async def is_current(engine: AsyncEngine) -> bool:
         return await connection.run_sync(_is_current)
 
 
-async def _obstacle(engine: AsyncEngine) -> str | None:
+async def _obstacle(engine: AsyncEngine, revision: str) -> str | None:
     """Migrate, and return None; or say who stands in the way, nothing having changed."""
     try:
         async with engine.begin() as connection:
             lock = text("SELECT pg_try_advisory_xact_lock(:lock)")
             if not (await connection.execute(lock, {"lock": _MIGRATION_LOCK})).scalar():
                 return "another worker, which is migrating it"
-            await connection.run_sync(_upgrade)
+            await connection.run_sync(_upgrade, revision)
             return None
     except DBAPIError as error:
         if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
@@ -64,10 +64,10 @@ async def _obstacle(engine: AsyncEngine) -> str | None:
         return f"whoever holds a lock that it needs ({error.orig})"
 
 
-def _upgrade(connection: Connection) -> None:
+def _upgrade(connection: Connection, revision: str) -> None:
     config = _config()
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)
 
 
 def _is_current(connection: Connection) -> bool:

@@ -1,0 +1,1 @@
+"""Crash points: instruments, processes and stories of layer A, which `tests/faults/parts/crash_points.py` runs."""

@@ -1,0 +1,92 @@
+"""Scenarios: the stories that are told again with a fault at every site they pass, and how each must end.
+
+Every case has an id and two accounts of its own: `<id>-a` with 100.00 USD and `<id>-b` with nothing. The first part of
+the id is the scenario, by which the worker and the receiver know what to do to it.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from activities.messages import (
+    AccountChange,
+    AccountOpening,
+    DepositRequest,
+    LegOutcome,
+    TransferOutcome,
+    TransferRequest,
+)
+from engine.submitting import Submitter
+from ledger.account import AccountStatus
+
+PATIENCE = 60.0
+AMOUNT = 25_00
+FUNDS = 100_00
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a caller was told: the ending and its reason."""
+
+    status: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A story: how it is asked for, what is answered, and the balances of the accounts a and b afterwards."""
+
+    name: str
+    ask: Callable[[Submitter, str], Awaitable[Said]]
+    answer: Said
+    a: int
+    b: int
+    is_transfer: bool = True
+    amount_minor: int = AMOUNT
+
+    def settle_on(self, id: str) -> tuple[str, ...]:
+        """Workflows that go on after the answer."""
+        return (f"notification/{id}/notify/settled",) if self.name == "told_later" else ()
+
+
+def _transfer(amount_minor: int = AMOUNT) -> Callable[[Submitter, str], Awaitable[Said]]:
+    async def ask(submitter: Submitter, id: str) -> Said:
+        request = TransferRequest(
+            transfer_id=id, source=f"{id}-a", destination=f"{id}-b", amount_minor=amount_minor, currency="USD"
+        )
+        submitted = await submitter.transfer(request)
+        outcome = await submitter.outcome(submitted, TransferOutcome, PATIENCE)
+        return Said(outcome.status, outcome.reason)
+
+    return ask
+
+
+async def _deposit(submitter: Submitter, id: str) -> Said:
+    request = DepositRequest(deposit_id=id, account_id=f"{id}-a", amount_minor=AMOUNT, currency="USD")
+    outcome = await submitter.outcome(await submitter.deposit(request), LegOutcome, PATIENCE)
+    return Said(outcome.kind, outcome.code)
+
+
+async def _open(submitter: Submitter, id: str) -> Said:
+    outcome = await submitter.open_account(AccountOpening(account_id=f"{id}-new", currency="USD"), PATIENCE)
+    return Said(outcome.kind, outcome.code)
+
+
+async def _freeze(submitter: Submitter, id: str) -> Said:
+    change = AccountChange(account_id=f"{id}-a", status=AccountStatus.FROZEN)
+    outcome = await submitter.set_account(change, PATIENCE)
+    return Said(outcome.kind, outcome.code)
+
+
+LEFT = FUNDS - AMOUNT
+SCENARIOS = (
+    Scenario("settled", _transfer(), Said("settled"), LEFT, AMOUNT),
+    Scenario("rejected", _transfer(1000_00), Said("rejected", "insufficient_funds"), FUNDS, 0, amount_minor=1000_00),
+    Scenario("refunded", _transfer(), Said("refunded", "account_closed"), FUNDS, 0),
+    Scenario("refunded_by_a_cancel", _transfer(), Said("refunded", "cancelled"), FUNDS, 0),
+    Scenario("cancelled", _transfer(), Said("cancelled", "cancelled"), FUNDS, 0),
+    Scenario("told_later", _transfer(), Said("settled"), LEFT, AMOUNT),
+    Scenario("deposited", _deposit, Said("applied"), FUNDS + AMOUNT, 0, is_transfer=False),
+    Scenario("account_opened", _open, Said("applied"), FUNDS, 0, is_transfer=False),
+    Scenario("account_frozen", _freeze, Said("applied"), FUNDS, 0, is_transfer=False),
+)
+"""Every story. A cancel by the caller itself is made within the worker, where its moment is certain."""

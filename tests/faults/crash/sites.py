@@ -1,0 +1,202 @@
+"""Sites: places where a process can be made to die, fail or stall that are not in the code, but at its boundaries.
+
+    sql.begin sql.before.insert.postings sql.after.insert.postings ... sql.commit sql.after_commit sql.rollback
+    activity.before_execute activity.after_execute            the worker's interceptor
+    workflow.before_activation workflow.after_activation      each workflow task: code run, its commands not yet sent
+    client.before_start_workflow client.after_start_workflow  the caller's interceptor; also describe and cancel
+
+They are found, not listed: whatever a clean run passes is a site. They are passed through `ledger/failpoints.py`, so
+that they are armed, counted and logged like the named ones.
+"""
+
+import asyncio
+import functools
+import re
+import threading
+from typing import Any, TypeVar
+
+import temporalio.client
+import temporalio.worker
+from sqlalchemy import event
+from sqlalchemy.util.concurrency import await_only
+from temporalio.client import CancelWorkflowInput, DescribeWorkflowInput, StartWorkflowInput
+from temporalio.worker import (
+    ActivityInboundInterceptor,
+    ExecuteActivityInput,
+    UnsandboxedWorkflowRunner,
+    WorkflowInstance,
+    WorkflowInstanceDetails,
+)
+
+from activities.messages import DepositRequest, NotificationRequest, TransferRequest, UndoRequest
+from ledger.book import Ledger
+from ledger.failpoints import passing, passing_blocking
+from ledger.operation import MarkDelivered, Operation, Request
+from ledger.writer import BeforeCommit, Work, Writer
+
+T = TypeVar("T")
+_STATEMENT = re.compile(
+    r"\s*(SELECT|INSERT|UPDATE|DELETE|BEGIN)\b(?:.*?\b(?:FROM|INTO|UPDATE)\s+([a-z_]+))?", re.DOTALL
+)
+_UPDATE = re.compile(r"\s*UPDATE\s+([a-z_]+)")
+
+
+class KeyedWriter:
+    """The ledger's writer, which remembers for whom the transaction is that runs now. There is one at a time."""
+
+    def __init__(self, next: Writer) -> None:
+        self._next = next
+        self.sync_engine = next.sync_engine
+        self.keys: list[str] = []
+
+    async def transaction(self, work: Work[T], before_commit: BeforeCommit) -> T:
+        """See Writer."""
+        requests = work.args[0] if isinstance(work, functools.partial) else ()
+        self.keys = [key_of(request) for request in requests]
+        return await self._next.transaction(work, before_commit)
+
+    async def aclose(self) -> None:
+        """See Writer."""
+        await self._next.aclose()
+
+
+def instrument(ledger: Ledger) -> None:
+    """Make every statement of the ledger's writing transactions, and their begin and end, a site."""
+    writer = KeyedWriter(ledger.writer)
+    ledger.writer = writer
+    engine = writer.sync_engine
+
+    def pass_(site: str) -> None:
+        in_loop = threading.current_thread() is threading.main_thread()
+        if in_loop and _task_name() != "ledger group commit":
+            return  # PostgreSQL's readers are on the same engine
+        # On PostgreSQL this runs in a greenlet of the event loop, which a plain sleep would stop for everybody.
+        sleep = (lambda seconds: await_only(asyncio.sleep(seconds))) if in_loop else _sleep
+        passing_blocking(site, writer.keys, sleep)
+
+    def before(_c: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        pass_(f"sql.before.{_name(statement)}")
+
+    def after(_c: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        pass_(f"sql.after.{_name(statement)}")
+
+    event.listen(engine, "before_cursor_execute", before)
+    event.listen(engine, "after_cursor_execute", after)
+    for name in ("begin", "commit", "rollback"):
+        event.listen(engine, name, functools.partial(_on_event, pass_, name))
+    commit = engine.dialect.do_commit
+
+    def do_commit(connection: Any) -> None:
+        commit(connection)
+        pass_("sql.after_commit")
+
+    setattr(engine.dialect, "do_commit", do_commit)  # noqa: B010  # there is no event after a commit
+
+
+def _on_event(pass_: Any, name: str, _connection: Any) -> None:
+    pass_(f"sql.{name}")
+
+
+def _sleep(seconds: float) -> None:
+    threading.Event().wait(seconds)
+
+
+def _task_name() -> str | None:
+    task = asyncio.current_task()
+    return task.get_name() if task else None
+
+
+def _name(statement: str) -> str:
+    """A statement's verb and table, such as `insert.postings`."""
+    if update := _UPDATE.match(statement):
+        return f"update.{update[1]}"
+    match = _STATEMENT.match(statement)
+    assert match is not None, statement
+    return ".".join(part.lower() for part in match.groups() if part)
+
+
+def key_of(request: Request) -> str:
+    """For whom a request to the ledger is: its key, or the account that it sets."""
+    match request:
+        case Operation():
+            return request.key
+        case MarkDelivered():
+            return request.notification_key
+        case _:
+            return f"account/{request.account_id}"
+
+
+def key_of_message(activity: str, message: Any) -> str:
+    """The same, of what an activity is asked."""
+    match message:
+        case TransferRequest() | DepositRequest():
+            id = message.transfer_id if isinstance(message, TransferRequest) else message.deposit_id
+            return f"{id}/{activity}"
+        case UndoRequest():
+            return f"{message.transfer.transfer_id}/{activity}"
+        case NotificationRequest():
+            return message.key
+        case _:
+            return f"account/{message.account_id}"
+
+
+class ActivityBoundaries(temporalio.worker.Interceptor):
+    """The moments before and after each activity, as the worker's interceptors see them."""
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
+        """See the SDK."""
+        return _ActivityBoundary(next)
+
+
+class _ActivityBoundary(ActivityInboundInterceptor):
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+        key = key_of_message(input.fn.__name__, input.args[0])
+        await passing("activity.before_execute", [key])
+        result = await super().execute_activity(input)
+        await passing("activity.after_execute", [key])
+        return result
+
+
+class WorkflowBoundaries(UnsandboxedWorkflowRunner):
+    """The worker's own way of running workflows, with the moments before and after each activation."""
+
+    def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
+        """See the SDK."""
+        instance = super().create_instance(det)
+        activate, key = instance.activate, [det.info.workflow_id]
+
+        def watched(activation: Any) -> Any:
+            passing_blocking("workflow.before_activation", key, _sleep)
+            completion = activate(activation)
+            passing_blocking("workflow.after_activation", key, _sleep)
+            return completion
+
+        setattr(instance, "activate", watched)  # noqa: B010  # the SDK has no interceptor for it
+        return instance
+
+
+class ClientBoundaries(temporalio.client.Interceptor):
+    """The moments before and after each call of a caller."""
+
+    def intercept_client(self, next: temporalio.client.OutboundInterceptor) -> temporalio.client.OutboundInterceptor:
+        """See the SDK."""
+        return _ClientBoundary(next)
+
+
+class _ClientBoundary(temporalio.client.OutboundInterceptor):
+    async def start_workflow(self, input: StartWorkflowInput) -> temporalio.client.WorkflowHandle[Any, Any]:
+        await passing("client.before_start_workflow", [input.id])
+        handle = await super().start_workflow(input)
+        await passing("client.after_start_workflow", [input.id])
+        return handle
+
+    async def describe_workflow(self, input: DescribeWorkflowInput) -> temporalio.client.WorkflowExecutionDescription:
+        await passing("client.before_describe_workflow", [input.id])
+        description = await super().describe_workflow(input)
+        await passing("client.after_describe_workflow", [input.id])
+        return description
+
+    async def cancel_workflow(self, input: CancelWorkflowInput) -> None:
+        await passing("client.before_cancel_workflow", [input.id])
+        await super().cancel_workflow(input)
+        await passing("client.after_cancel_workflow", [input.id])
