@@ -6,10 +6,12 @@ run is one round of some two thousand transfers; a soak goes on with rounds unti
 
 import asyncio
 import random
+import sys
 import time
 import traceback
 from collections import Counter
 from itertools import count
+from pathlib import Path
 
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 
@@ -50,6 +52,8 @@ async def run(run: Run) -> None:
                 except Exception:
                     traceback.print_exc()  # several at once, as a rule: the log has them all
                     raise
+                finally:
+                    _last_words(run.folder / name)
 
 
 async def _round(run: Run, trial: Trial, name: str, begun: float) -> None:
@@ -145,3 +149,10 @@ def _quieten() -> None:
     only_errors = LoggingConfig(filter=TelemetryFilter(core_level="ERROR", other_level="ERROR"))
     runtime = Runtime(telemetry=TelemetryConfig(logging=only_errors))
     Runtime.set_default(runtime, error_if_already_set=False)
+
+
+def _last_words(folder: Path) -> None:
+    """The ends of the workers' logs, into this part's own: their folder goes with the run."""
+    for log in sorted(folder.glob("worker-*.log")):
+        lines = log.read_text(errors="replace").splitlines()[-40:]
+        sys.stderr.write(f"--- {log.name}\n" + "\n".join(line[:400] for line in lines) + "\n")

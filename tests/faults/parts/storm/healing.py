@@ -5,19 +5,26 @@ books had heard of it, by being submitted again, as its caller would.
 """
 
 import asyncio
+import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 
+from temporalio.service import RPCError
+
 from activities.messages import TransferRequest
+from engine.submitting import workflow_id
 from tests.faults.parts.storm.bank import Bank
 from tests.faults.parts.storm.callers import Ask, Callers
 from tests.faults.parts.storm.nemesis import Nemesis
 from tests.faults.parts.storm.observer import ask
-from tests.faults.parts.storm.plan import CURRENCY, Plan
+from tests.faults.parts.storm.plan import CURRENCY, Plan, PlannedTransfer
 
 GIVEN_UP_SECONDS = 120.0
 """Long after the 30 s that are promised, so that a slow healing is told from one that never ends."""
+
+SLOW_SECONDS = 15.0
+"""After which the log says what each transfer that has not ended is waiting for."""
 
 TERMINAL = frozenset({"settled", "rejected", "refunded", "cancelled"})
 
@@ -41,11 +48,15 @@ async def heal(bank: Bank, callers: Callers, nemesis: Nemesis, plan: Plan) -> He
     finishing = asyncio.create_task(_finish_terminated(bank, callers, nemesis, plan))
     terminal_at: float | None = None
     stuck: tuple[str, ...] = ()
+    explained = False
     while time.monotonic() < healed_at + GIVEN_UP_SECONDS:
         stuck = await _unfinished(bank, callers)
         if not stuck:
             terminal_at = time.monotonic()
             break
+        if not explained and time.monotonic() > healed_at + SLOW_SECONDS:
+            explained = True
+            await _explain(bank, nemesis, stuck)
         await asyncio.sleep(0.1)
     await finishing
     unknown = await asking
@@ -61,18 +72,23 @@ async def _asked_again(callers: Callers) -> int:
 
 async def _finish_terminated(bank: Bank, callers: Callers, nemesis: Nemesis, plan: Plan) -> None:
     """A sweep finishes what the books have begun. What was terminated before that, only its callers can ask for."""
-    said = await bank.place.starter("sweep", "--older-than", "0", "--json")
-    callers.problems += [f"the sweep ended with {said.exit}: {said.output}{said.errors}"] if said.exit else []
     planned = {transfer.id: transfer for transfer in plan.transfers}
     begun = dict(await ask(bank.url, "SELECT id, status FROM transfers"))
-    for number, id in enumerate(sorted(nemesis.terminated - begun.keys())):
-        source, destination, amount_minor, _ = planned[id].content
-        request = TransferRequest(
-            transfer_id=id, source=source, destination=destination, amount_minor=amount_minor, currency=CURRENCY
-        )
-        for _ in range(5):
-            if (await callers.ask(number, Ask("after the storm", request), 20)).exit_status != 5:
-                break
+    sweeping = asyncio.create_task(bank.place.starter("sweep", "--older-than", "0", "--json", "--timeout", "50"))
+    unheard = sorted(nemesis.terminated - begun.keys())
+    await asyncio.gather(*(_submitted_again(number, callers, planned[id]) for number, id in enumerate(unheard)))
+    said = await sweeping
+    callers.problems += [f"the sweep ended with {said.exit}: {said.output}{said.errors}"] if said.exit else []
+
+
+async def _submitted_again(number: int, callers: Callers, planned: PlannedTransfer) -> None:
+    source, destination, amount_minor, _ = planned.content
+    request = TransferRequest(
+        transfer_id=planned.id, source=source, destination=destination, amount_minor=amount_minor, currency=CURRENCY
+    )
+    for _ in range(5):
+        if (await callers.ask(number, Ask("after the storm", request), 20)).exit_status != 5:
+            return
 
 
 async def _unfinished(bank: Bank, callers: Callers) -> tuple[str, ...]:
@@ -80,6 +96,19 @@ async def _unfinished(bank: Bank, callers: Callers) -> tuple[str, ...]:
     statuses = dict(await ask(bank.url, "SELECT id, status FROM transfers"))
     begun = {id for id, status in statuses.items() if status not in TERMINAL}
     return tuple(sorted(begun | {id for id in callers.acknowledged if id not in statuses}))
+
+
+async def _explain(bank: Bank, nemesis: Nemesis, stuck: tuple[str, ...]) -> None:
+    """Say in the log of this part what transfers wait for, so that a slow healing need not be met twice."""
+    sys.stderr.write(f"{len(stuck)} not terminal {SLOW_SECONDS:g} s after the faults stopped\n")
+    statuses = dict(await ask(bank.url, "SELECT id, status FROM transfers"))
+    for id in stuck[:10]:
+        operators = f"{'terminated ' * (id in nemesis.terminated)}{'reset' * (id in nemesis.reset)}"
+        sys.stderr.write(f"{id} in the books: {statuses.get(id)}; operators: {operators or 'none'}\n")
+        with suppress(RPCError):
+            there = await bank.operator.get_workflow_handle(workflow_id(id)).describe()
+            sys.stderr.write(f"  {there.status} pending: {there.raw_description.pending_activities}\n")
+            sys.stderr.write(f"  task: {there.raw_description.pending_workflow_task}\n")
 
 
 async def _undelivered(bank: Bank, until: float) -> int:

@@ -132,7 +132,7 @@ def draw(chance: random.Random, database: str, name: str, transfers: int, quick:
 def _transfer(chance: random.Random, id: str, by_starter: bool) -> PlannedTransfer:
     source, destination = _accounts(chance)
     amount = chance.choice((1, 99, 5_00, 10_00, 25_00)) if source in POOR else chance.randrange(1, 50_00)
-    repeats = tuple(chance.uniform(0, 4) for _ in range(chance.choice((1, 1, 2, 4)))) if chance.random() < 0.15 else ()
+    repeats = tuple(chance.uniform(0, 2) for _ in range(chance.choice((1, 1, 2, 4)))) if chance.random() < 0.15 else ()
     fate = chance.random()
     return PlannedTransfer(
         id,
