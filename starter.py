@@ -183,6 +183,26 @@ def audit(as_json: Json = False) -> None:
 
 
 @app.command()
+def sweep(
+    older_than: Annotated[
+        float, typer.Option("--older-than", min=0, help="Leave alone what changed within so many seconds.")
+    ] = 60.0,
+    timeout: Timeout = 300.0,
+    as_json: Json = False,
+) -> None:
+    """Finish what terminated or lost workflows left behind, now; exit status 1 when the books and Temporal disagree."""
+    from cli.answers import give
+
+    async def work() -> "Answer":
+        from activities.messages import SweepRequest
+        from cli import sweeping
+
+        return await sweeping.sweep(Settings.from_environment(), SweepRequest(older_than_seconds=older_than), timeout)
+
+    give(work, as_json, {"looked_at": None})
+
+
+@app.command()
 def demo(
     as_json: Json = False,
 ) -> None:

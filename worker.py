@@ -3,8 +3,9 @@
     worker.py              a worker for the Temporal that TEMPORAL_ADDRESS (or a profile) names
     worker.py --embedded   the same, and a Temporal server with its Web UI beside it
 
-It migrates the ledger, checks that its database keeps what it acknowledges, registers the search attributes, and
-runs until SIGTERM or Ctrl-C; then it takes no new work, lets what is running finish (30 s at most), and ends.
+It migrates the ledger, checks that its database keeps what it acknowledges, registers the search attributes and the
+schedule of the sweep, and runs until SIGTERM or Ctrl-C; then it takes no new work, lets what is running finish (30 s
+at most), and ends.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner
 
 from activities.notifiers import notifier_from_environment
-from engine import search_attributes
+from engine import search_attributes, sweeping
 from engine.connection import NotReachable, connect
 from engine.embedded import GRPC_PORT, UI_PORT, CannotStart, EmbeddedServer
 from engine.plugin import WorkerPlugin
@@ -61,6 +62,8 @@ async def run(settings: Settings, arguments: argparse.Namespace) -> None:
         plugin = WorkerPlugin(all_activities(ledger, notifier), UnsandboxedWorkflowRunner())
         client = await connect(settings, [plugin], server.address if server else None)
         await _register_search_attributes(client)
+        if arguments.sweep:
+            await _schedule_sweep(client, arguments.task_queue)
         async with make_worker(client, arguments.task_queue):
             _log.info("ready: task queue %s, build %s, process %s", arguments.task_queue, build_id(), os.getpid())
             await stop.wait()
@@ -85,6 +88,14 @@ async def _register_search_attributes(client: Client) -> None:
         _log.warning("%s", refusal)
 
 
+async def _schedule_sweep(client: Client, task_queue: str) -> None:
+    try:
+        if await sweeping.schedule(client, task_queue):
+            _log.info("scheduled the sweep: every %.0f s", sweeping.INTERVAL.total_seconds())
+    except sweeping.NotScheduled as refusal:
+        _log.warning("%s", refusal)
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, prog="worker.py"
@@ -93,6 +104,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=GRPC_PORT, help="the embedded server's port (%(default)s)")
     parser.add_argument("--ui-port", type=int, default=UI_PORT, help="the embedded Web UI's port (%(default)s)")
     parser.add_argument("--task-queue", default=TASK_QUEUE, help="the task queue to work on (%(default)s)")
+    parser.add_argument(
+        "--no-sweep", dest="sweep", action="store_false", help="make no schedule of the sweep (one that is there stays)"
+    )
     parser.add_argument(
         "--log-level", default="info", choices=["debug", "info", "warning", "error"], help="(%(default)s)"
     )

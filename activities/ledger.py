@@ -19,7 +19,7 @@ from ledger import operations
 from ledger.book import Ledger
 from ledger.errors import MalformedRequest
 from ledger.failpoints import passing
-from ledger.operation import OpenAccount, Operation, Request, SetAccountStatus
+from ledger.operation import OpenAccount, Operation, Request
 
 
 class LedgerActivities:
@@ -51,9 +51,7 @@ class LedgerActivities:
     @activity.defn
     async def deposit(self, request: DepositRequest) -> LegOutcome:
         """Outside cash to an account, under `<deposit id>/deposit`."""
-        return await self._apply(
-            operations.deposit(request.deposit_id, request.account_id, request.amount_minor, request.currency)
-        )
+        return await self._apply(request.as_operation())
 
     @activity.defn
     async def open_account(self, request: AccountOpening) -> LegOutcome:
@@ -62,8 +60,13 @@ class LedgerActivities:
 
     @activity.defn
     async def set_account_status(self, request: AccountChange) -> LegOutcome:
-        """Set: the account has this status, if it is still at the expected version."""
-        return await self._apply(SetAccountStatus(request.account_id, request.status, request.expected_version))
+        """Set: the account has this status, if it is still at the expected version, and the number is free."""
+        return await self._apply(request.as_setting())
+
+    @activity.defn
+    async def next_setting(self, request: AccountChange) -> int:
+        """Look: which number this change of the account's settings would have. Changes nothing."""
+        return await self._ledger.next_setting(request.account_id)
 
     async def _apply(self, request: Request) -> LegOutcome:
         keys = [request.key] if isinstance(request, Operation) else []

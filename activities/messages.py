@@ -11,11 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, model_v
 
 from ledger import operations
 from ledger.account import AccountStatus
-from ledger.operation import OpenAccount, Outcome, OutcomeKind, SetAccountStatus
+from ledger.operation import OpenAccount, Operation, Outcome, OutcomeKind, SetAccountStatus
 from ledger.transfer import Status, Transfer
 
 SHORT_TEXT = 256
 """The longest free text, in characters: outcomes stay far below Temporal's limits."""
+
+MOST_SECONDS = 366 * 24 * 3600.0
+"""The longest time that a sweep can be told to leave alone."""
 
 KEY_REUSED = "KeyReused"
 """The type, in Temporal's sense, of the failure of a workflow whose key belongs to other content."""
@@ -73,8 +76,12 @@ class DepositRequest(Asked):
 
     @model_validator(mode="after")
     def _could_be_done(self) -> "DepositRequest":
-        operations.deposit(self.deposit_id, self.account_id, self.amount_minor, self.currency)
+        self.as_operation()
         return self
+
+    def as_operation(self) -> Operation:
+        """The same request in the ledger's words. Raises MalformedRequest."""
+        return operations.deposit(self.deposit_id, self.account_id, self.amount_minor, self.currency)
 
 
 class AccountOpening(Asked):
@@ -90,16 +97,24 @@ class AccountOpening(Asked):
 
 
 class AccountChange(Asked):
-    """Set: this account has this status; with `expected_version`, only if it is still at that version."""
+    """Set: this account has this status; with `expected_version`, only if it is still at that version.
+
+    `number` is filled in by the workflow: which change of the account's settings this is.
+    """
 
     account_id: StrictStr
     status: AccountStatus
     expected_version: StrictInt | None = None
+    number: StrictInt | None = None
 
     @model_validator(mode="after")
     def _could_be_done(self) -> "AccountChange":
-        SetAccountStatus(self.account_id, self.status, self.expected_version)
+        self.as_setting()
         return self
+
+    def as_setting(self) -> SetAccountStatus:
+        """The same in the ledger's words. Raises MalformedRequest."""
+        return SetAccountStatus(self.account_id, self.status, self.expected_version, self.number)
 
 
 class NotificationRequest(Asked):
@@ -150,3 +165,23 @@ class TransferOutcome(Message):
     reason: str | None = None
     detail: str | None = None
     replayed: bool = False
+
+
+class SweepRequest(Asked):
+    """Finish what has stood still in the books for this long."""
+
+    older_than_seconds: float = Field(default=60.0, ge=0, le=MOST_SECONDS, strict=True)
+
+
+class SweepSummary(Message):
+    """What a sweep found. `disagreeing_ids` names the first of them; `more` says that it stopped before the end."""
+
+    looked_at: int = 0
+    restarted: int = 0
+    running: int = 0
+    disagreeing: int = 0
+    disagreeing_ids: tuple[str, ...] = ()
+    notifications_looked_at: int = 0
+    notifications_restarted: int = 0
+    unanswered: int = 0
+    more: bool = False

@@ -1,10 +1,11 @@
 """open-account, set-account, balance, statement: the commands about one account."""
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cli.answers import Answer, Exit
-from cli.reach import books, progress, temporal
+from cli.reach import books, known_otherwise, progress, temporal
 from engine.settings import Settings
 from ledger.account import Account
 from ledger.keys import check_id
@@ -26,9 +27,13 @@ async def open_account(
             if not opened.applied or deposit is None:
                 return Answer(data, _exit(opened), _headline(opening.account_id, opened, "opened", "already open"))
             from activities.messages import LegOutcome
+            from engine.claiming import claim
             from engine.submitting import KeyReused
 
-            submitted = await submitter.deposit(deposit)
+            asked = deposit.as_operation()
+            submit = partial(submitter.deposit, deposit)
+            is_theirs = partial(known_otherwise, settings, asked.key, asked.content)
+            submitted = await claim(submitter, submit, LegOutcome, is_theirs, timeout_seconds)
             if submitted.differences:
                 return _deposit_reused(data, deposit, "; ".join(submitted.differences))
             try:

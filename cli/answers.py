@@ -1,7 +1,7 @@
 """Answers: the exit codes scripts rely on, and one way for every command to give its answer.
 
 0  settled, or accepted with --no-wait    nothing to do
-1  the audit found something wrong         look at it
+1  the audit or the sweep found something  look at it
 2  malformed request or usage              fix it
 3  a business answer: no                   a new id if it is wanted again
 4  key_reused: the id was something else   fix the id

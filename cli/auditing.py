@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 async def audit(settings: Settings) -> Answer:
     """The audit's report; exit status 1 when anything is wrong."""
     from ledger.audit import audit as ask
+    from ledger.database import AUDITING
 
     with progress("auditing"):
-        async with books(settings) as reader:
+        async with books(settings, AUDITING) as reader:
             report = await ask(reader)
     return Answer(report.as_json(), Exit.OK if report.ok else Exit.WRONG, show=lambda: _show(report))
 

@@ -10,6 +10,8 @@ from engine.settings import Settings
 
 if TYPE_CHECKING:
     from engine.submitting import Submitter
+    from ledger.database import Bounds
+    from ledger.fingerprint import Content
     from ledger.reader import Reader
 
 
@@ -28,16 +30,28 @@ async def temporal(settings: Settings, timeout_seconds: float) -> "AsyncIterator
 
 
 @asynccontextmanager
-async def books(settings: Settings) -> "AsyncIterator[Reader]":
+async def books(settings: Settings, bounds: "Bounds | None" = None) -> "AsyncIterator[Reader]":
     """The books, read-only. Raises OSError when there are none yet."""
-    from ledger.database import parse_url, sqlite_path
+    from ledger.database import READING, parse_url, sqlite_path
     from ledger.reader import Reader
 
     path = sqlite_path(parse_url(settings.ledger_url))
     if path is not None and not path.exists():
         raise FileNotFoundError(f"there is no ledger at {path} yet. Start a worker, which makes one: make up.")
-    async with Reader.open_read_only(settings.ledger_url) as reader:
+    async with Reader.open_read_only(settings.ledger_url, bounds or READING) as reader:
         yield reader
+
+
+async def known_otherwise(settings: Settings, key: str, content: "Content") -> bool:
+    """Whether the books have something else under a key than this. False also if they cannot be read."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        async with books(settings) as reader:
+            asked = await reader.asked(key)
+    except (SQLAlchemyError, OSError):
+        return False
+    return asked is not None and bool(asked.differences(content))
 
 
 @contextmanager

@@ -1,12 +1,13 @@
 """transfer, status, cancel: the commands about one transfer. All of them answer with the same fields."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cli.answers import Answer, Exit
-from cli.reach import books, progress, temporal
+from cli.reach import books, known_otherwise, progress, temporal
 from engine.settings import Settings
 from ledger.errors import MalformedRequest
-from ledger.keys import check_id
+from ledger.keys import Leg, check_id, operation_key
 from ledger.money import say
 from ledger.transfer import Status, TransferState
 
@@ -24,15 +25,17 @@ _CANCEL_ANSWERS = {Status.CANCELLED: "cancelled", Status.REFUNDED: "refunded"}
 async def transfer(settings: Settings, request: "TransferRequest", wait: bool, timeout_seconds: float) -> Answer:
     """Submit a transfer and wait for its outcome. Safe to repeat, whatever happened before."""
     from activities.messages import TransferOutcome
+    from engine.claiming import claim
     from engine.submitting import KeyReused
 
     fields = request.model_dump()
+    key, content = operation_key(request.transfer_id, Leg.DEBIT), request.as_transfer().content()
     with progress(f"{request.transfer_id}: waiting for the outcome"):
         async with temporal(settings, timeout_seconds) as submitter:
-            submitted = await submitter.transfer(request)
+            submit, is_theirs = partial(submitter.transfer, request), partial(known_otherwise, settings, key, content)
+            submitted = await claim(submitter, submit, TransferOutcome, is_theirs, timeout_seconds)
             fields |= _link(settings, submitter.client.namespace, request.transfer_id, submitted.run_id)
             if submitted.differences:
-                await _not_ours(settings, request)
                 return answer(fields, KEY_REUSED, KEY_REUSED, "; ".join(submitted.differences))
             if not wait and not submitted.replayed:
                 return answer(fields, Status.ACCEPTED)
@@ -152,15 +155,6 @@ async def _state(settings: Settings, transfer_id: str, must_be_there: bool = Fal
         if must_be_there:
             raise
         return None
-
-
-async def _not_ours(settings: Settings, request: "TransferRequest") -> None:
-    """Raise Unanswered if the id is ours in the books, and only somebody else's running attempt is in the way."""
-    from engine.submitting import Unanswered
-
-    state = await _state(settings, request.transfer_id)
-    if state is not None and state.transfer == request.as_transfer():
-        raise Unanswered(f"somebody else is trying to use {request.transfer_id} for something else right now")
 
 
 async def _find(settings: Settings, transfer_id: str, must_answer: bool) -> "tuple[dict[str, Any], Submitted | None]":

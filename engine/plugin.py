@@ -7,6 +7,7 @@ from temporalio.plugin import SimplePlugin
 from temporalio.worker import WorkflowRunner
 
 from engine.converter import data_converter
+from engine.counting import ArgumentCount
 
 
 class ClientPlugin(SimplePlugin):
@@ -17,7 +18,7 @@ class ClientPlugin(SimplePlugin):
 
 
 class WorkerPlugin(SimplePlugin):
-    """What a worker or a replayer needs: the converter, the workflows, and the activities with their ledger."""
+    """What a worker or a replayer needs: converter, interceptor, workflows, and the activities with their ledger."""
 
     def __init__(
         self, activities: Sequence[Callable[..., Any]] = (), workflow_runner: WorkflowRunner | None = None
@@ -29,5 +30,6 @@ class WorkerPlugin(SimplePlugin):
             data_converter=data_converter,
             workflows=ALL,
             activities=activities or None,
+            interceptors=[ArgumentCount()],
             workflow_runner=workflow_runner,
         )

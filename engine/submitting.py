@@ -64,12 +64,16 @@ class KeyReused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """A request that Temporal has: `replayed` if it had ended before, `differences` if the id had other content."""
+    """A request that Temporal has: `replayed` if it had ended before, `differences` if the id had other content.
+
+    As long as that one is `running`, it is not certain that the id is its: see `claiming.py`.
+    """
 
     workflow_id: str
     run_id: str | None
     replayed: bool = False
     differences: tuple[str, ...] = ()
+    running: bool = False
 
 
 class Submitter:
@@ -103,11 +107,7 @@ class Submitter:
 
     async def deposit(self, request: DepositRequest) -> Submitted:
         """Start a deposit, or find it."""
-        content: Content = {
-            "account": request.account_id,
-            "amount_minor": request.amount_minor,
-            "currency": request.currency,
-        }
+        content = request.as_operation().content
         amount = say(request.amount_minor, request.currency)
         summary = f"{amount} into {request.account_id}"
         return await self._submit("Deposit", f"deposit/{request.deposit_id}", request, content, static_summary=summary)
@@ -128,8 +128,10 @@ class Submitter:
 
         Raises KeyReused when the ledger knows the id with other content, Unanswered when the time is over first.
         """
-        handle = self.client.get_workflow_handle(submitted.workflow_id, result_type=outcome_type)
-        outcome: Ended = await _result(handle, timeout_seconds)
+        # Of other content, this very run is meant; of our own, also the one after a reset.
+        run_id = submitted.run_id if submitted.differences else None
+        handle = self.client.get_workflow_handle(submitted.workflow_id, run_id=run_id, result_type=outcome_type)
+        outcome: Ended = await result_of(handle, timeout_seconds)
         return outcome.model_copy(update={"replayed": outcome.replayed or submitted.replayed})
 
     async def find(self, transfer_id: str) -> Submitted | None:
@@ -165,7 +167,7 @@ class Submitter:
             )
         except RPCError as error:
             raise Unanswered(f"Temporal did not answer: {error}") from error
-        return await _result(handle, timeout_seconds)
+        return await result_of(handle, timeout_seconds)
 
     async def _submit(self, workflow: str, id: str, request: BaseModel, content: Content, **options: Any) -> Submitted:
         fingerprint = Fingerprint.of(content)
@@ -208,7 +210,8 @@ class Submitter:
             differences = Fingerprint(memo[_FINGERPRINT], memo[_RECIPE]).differences(content)
         if there.status in (WorkflowExecutionStatus.RUNNING, WorkflowExecutionStatus.COMPLETED):
             replayed = not started and not differences
-            return Submitted(id, there.run_id, replayed, tuple(differences))
+            running = there.status is WorkflowExecutionStatus.RUNNING
+            return Submitted(id, there.run_id, replayed, tuple(differences), running)
         # It closed without an outcome. What somebody else asked under this id and did not get is nothing to us.
         return Submitted(id, there.run_id) if started and not differences else None
 
@@ -218,7 +221,7 @@ def workflow_id(transfer_id: str) -> str:
     return f"transfer/{transfer_id}"
 
 
-async def _result(handle: WorkflowHandle[Any, Answer], timeout_seconds: float) -> Answer:
+async def result_of(handle: WorkflowHandle[Any, Answer], timeout_seconds: float) -> Answer:
     """Wait for a workflow's result, through restarts of the server.
 
     Raises Unanswered, KeyReused or MalformedRequest.

@@ -10,10 +10,13 @@ from temporalio.client import Client
 from temporalio.common import WorkerDeploymentVersion
 from temporalio.worker import Interceptor, Worker, WorkerDeploymentConfig
 
+from activities import slots
 from activities.ledger import LedgerActivities
 from activities.notifiers import Notifier
 from activities.notify import NotifyActivities
+from activities.sweeping import SweepActivities
 from engine.settings import ROOT, TASK_QUEUE
+from engine.sweeping import TemporalWorkflows
 from ledger.book import Ledger
 
 DRAIN = timedelta(seconds=30)
@@ -21,9 +24,11 @@ DRAIN = timedelta(seconds=30)
 in the middle of a commit, at every deploy."""
 
 
-def all_activities(ledger: Ledger, notifier: Notifier) -> list[Callable[..., Any]]:
-    """Every activity, with the ledger and the way out that it uses."""
-    legs, outbox = LedgerActivities(ledger), NotifyActivities(ledger, notifier)
+def all_activities(
+    ledger: Ledger, notifier: Notifier, activity_slots: int = slots.ACTIVITIES
+) -> list[Callable[..., Any]]:
+    """Every activity, with the ledger and the way out that it uses, for a worker with so many slots."""
+    legs, outbox = LedgerActivities(ledger), NotifyActivities(ledger, notifier, slots.deliveries(activity_slots))
     return [
         legs.debit,
         legs.credit,
@@ -32,7 +37,9 @@ def all_activities(ledger: Ledger, notifier: Notifier) -> list[Callable[..., Any
         legs.deposit,
         legs.open_account,
         legs.set_account_status,
+        legs.next_setting,
         outbox.notify,
+        SweepActivities(ledger, TemporalWorkflows()).sweep,
     ]
 
 
@@ -41,6 +48,7 @@ def make_worker(
     task_queue: str = TASK_QUEUE,
     interceptors: Sequence[Interceptor] = (),
     max_cached_workflows: int = 1000,
+    activity_slots: int = slots.ACTIVITIES,
 ) -> Worker:
     """A worker for the client's plugin (`WorkerPlugin`), which brings the workflows and the activities."""
     return Worker(
@@ -51,7 +59,7 @@ def make_worker(
         graceful_shutdown_timeout=DRAIN,
         # After a worker died, a transfer's next task waits this long for it before another may take it.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
-        max_concurrent_activities=500,  # one group commit takes as many
+        max_concurrent_activities=activity_slots,
         max_concurrent_workflow_tasks=100,
         # A label for operators, not a routing rule: workers of two versions share the queue during a deploy.
         deployment_config=WorkerDeploymentConfig(

@@ -77,8 +77,7 @@ class Ledger(Reader):
         Raises OutcomeUnknown when there was no answer (ask again), OutOfOrder when the books and the caller
         disagree about the past. May be cancelled at any point without harm, and without telling what happened.
         """
-        if not self._open:
-            raise OutcomeUnknown("the ledger is closed")
+        self._check_open()
         return await self._enqueue(request)
 
     async def apply_all(self, requests: Sequence[Request]) -> list[Outcome]:
@@ -86,12 +85,17 @@ class Ledger(Reader):
 
         Not one entry: a crash may leave a prefix of them done. Raises the first accident, after all have ended.
         """
-        answers = await asyncio.gather(*(self.apply(request) for request in requests), return_exceptions=True)
+        self._check_open()
+        answers = await asyncio.gather(*(self._enqueue(request) for request in requests), return_exceptions=True)
         outcomes = [answer for answer in answers if isinstance(answer, Outcome)]
         for answer in answers:
             if isinstance(answer, BaseException):
                 raise answer
         return outcomes
+
+    def _check_open(self) -> None:
+        if not self._open:
+            raise OutcomeUnknown("the ledger is closed")
 
     def _enqueue(self, request: Request) -> "asyncio.Future[Outcome]":
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
@@ -104,6 +108,10 @@ class Ledger(Reader):
         self._open = False
         if self._committing is not None and not self._committing.done():
             await asyncio.wait([self._committing], timeout=CLOSING_SECONDS)
+            for _, future in self._waiting:
+                if not future.done():
+                    future.set_exception(OutcomeUnknown("the ledger was closed before it came to this"))
+            self._waiting.clear()
         await self.writer.aclose()
 
     async def _commit_all(self) -> None:

@@ -4,15 +4,15 @@ The store loads it, `rules.decide` works on it, the store writes its changes. It
 """
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ledger.account import Account
-from ledger.fingerprint import Fingerprint
+from ledger.fingerprint import SETTINGS, Content, Fingerprint
 from ledger.operation import Operation, Outcome, OutcomeKind, Posting
 from ledger.transfer import Status, TransferState
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(NamedTuple):
     """One row of `operations`: what was asked under a key and how it ended."""
 
     key: str
@@ -23,8 +23,7 @@ class Recorded:
     transfer_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedPosting:
+class RecordedPosting(NamedTuple):
     """One row of `postings`: a posting with both balances right after it."""
 
     operation_key: str
@@ -34,8 +33,7 @@ class RecordedPosting:
     credit_balance_after: int
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One row of `transfer_events`: a change of a transfer's status, and the operation that brought it."""
 
     transfer_id: str
@@ -47,8 +45,7 @@ class Event:
     detail: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Notification:
+class Notification(NamedTuple):
     """One row of `notifications`: what the outside is to be told, and by whom it was caused."""
 
     key: str
@@ -94,6 +91,12 @@ class Books:
     def _record(self, key: str, operation: Operation, kind: OutcomeKind, code: str | None, detail: str | None) -> None:
         transfer_id = operation.step.transfer.id if operation.step else None
         recorded = Recorded(key, Fingerprint.of(operation.content), kind, code, detail, transfer_id)
+        self.operations[key] = recorded
+        self.changes.operations.append(recorded)
+
+    def record_setting(self, key: str, content: Content) -> None:
+        """Note that a change of an account's settings has applied."""
+        recorded = Recorded(key, Fingerprint.of(content, SETTINGS), OutcomeKind.APPLIED)
         self.operations[key] = recorded
         self.changes.operations.append(recorded)
 

@@ -1,6 +1,6 @@
 """Bulk: write many rows of one table with one statement, the fastest way each database has.
 
-    SQLite        one statement run for each tuple, in C
+    SQLite        a statement of fifty rows, and the rest row by row, run for each tuple in C
     PostgreSQL    one statement whose parameters are whole columns, opened by `unnest`
 
 Rows go past SQLAlchemy's handling of parameters, which costs more than the row does. Their order is kept, so that
@@ -9,11 +9,17 @@ Rows go past SQLAlchemy's handling of parameters, which costs more than the row 
 
 from collections.abc import Sequence
 from functools import cache
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import BigInteger, Connection, Integer, Table, text
 
 Row = tuple[Any, ...]
+
+TOGETHER = 50
+"""How many rows one SQLite statement writes. Where a trigger may refuse a row, each statement begins by keeping a copy
+of every page that it will touch, which costs as much as the row. It is always this many, because to compile a statement
+costs more than that, and SQLite's driver remembers those it has seen."""
 
 
 def insert(connection: Connection, table: Table, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
@@ -21,26 +27,46 @@ def insert(connection: Connection, table: Table, columns: tuple[str, ...], rows:
     if not rows:
         return
     names = ", ".join(columns)
+    into = f"INSERT INTO {table.name} ({names})"
     if connection.dialect.name == "sqlite":
-        marks = ", ".join("?" * len(columns))
-        connection.exec_driver_sql(f"INSERT INTO {table.name} ({names}) VALUES ({marks})", list(rows))
+        _run_on_sqlite(
+            connection, rows, f"{into} {_values(len(columns), 1)}", f"{into} {_values(len(columns), TOGETHER)}"
+        )
     else:
         opened = f"SELECT {names} FROM {_unnest(table, columns)} ORDER BY row_number"
-        connection.execute(text(f"INSERT INTO {table.name} ({names}) {opened}"), _by_column(columns, rows))
+        connection.execute(text(f"{into} {opened}"), _by_column(columns, rows))
 
 
 def update(connection: Connection, table: Table, key: str, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
     """Set columns of existing rows. A row holds one value for each column, then the key's."""
     if not rows:
         return
+    named = (*columns, key)
     if connection.dialect.name == "sqlite":
-        sets = ", ".join(f"{name} = ?" for name in columns)
-        connection.exec_driver_sql(f"UPDATE {table.name} SET {sets} WHERE {key} = ?", list(rows))
+        one = f"UPDATE {table.name} SET {', '.join(f'{name} = ?' for name in columns)} WHERE {key} = ?"
+        sets = ", ".join(f"{name} = new.column{number}" for number, name in enumerate(columns, 1))
+        new = f"({_values(len(named), TOGETHER)}) AS new WHERE {table.name}.{key} = new.column{len(named)}"
+        _run_on_sqlite(connection, rows, one, f"UPDATE {table.name} SET {sets} FROM {new}")
     else:
-        named = (*columns, key)
         sets = ", ".join(f"{name} = new.{name}" for name in columns)
         statement = f"UPDATE {table.name} SET {sets} FROM {_unnest(table, named)} WHERE {table.name}.{key} = new.{key}"
         connection.execute(text(statement), _by_column(named, rows))
+
+
+def _run_on_sqlite(connection: Connection, rows: Sequence[Row], for_one: str, for_many: str) -> None:
+    grouped = len(rows) - len(rows) % TOGETHER
+    if grouped:
+        starts = range(0, grouped, TOGETHER)
+        groups = [tuple(chain.from_iterable(rows[start : start + TOGETHER])) for start in starts]
+        connection.exec_driver_sql(for_many, groups)
+    if grouped < len(rows):
+        connection.exec_driver_sql(for_one, list(rows[grouped:]))
+
+
+@cache
+def _values(columns: int, rows: int) -> str:
+    row = f"({', '.join('?' * columns)})"
+    return f"VALUES {', '.join([row] * rows)}"
 
 
 @cache

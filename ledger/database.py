@@ -5,9 +5,12 @@ not open transactions by itself, and a transaction that writes must begin as `BE
 so that a frozen worker cannot hold a hot row for ever.
 """
 
+import contextlib
 import json
+import os
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import (
@@ -49,13 +52,39 @@ _POSTGRESQL_SETTINGS = {
     "application_name": "durable-transfers",
     "lock_timeout": "4s",
     "idle_in_transaction_session_timeout": "5s",  # a frozen worker lets go of the hot rows
-    "statement_timeout": "60s",
 }
 _POSTGRESQL_SAFE = {
     "fsync": ("on",),
     "full_page_writes": ("on",),
     "synchronous_commit": ("on", "local", "remote_write", "remote_apply"),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How long PostgreSQL may take for a statement, in seconds: the server's own bound, and the client's.
+
+    The server's is of no use against a network that swallows everything; then the client gives up by itself.
+    """
+
+    server_seconds: int
+    client_seconds: int
+
+
+WRITING = Bounds(60, 15)
+"""Postings, one batch at a time: all others wait for it. What a client gives up, the server ends soon after."""
+
+READING = Bounds(60, 65)
+"""A question somebody waits for."""
+
+AUDITING = Bounds(0, 24 * 3600)
+"""Everything at once, of books of any size; 0 is no bound."""
+
+MIGRATING = Bounds(3600, 3660)
+"""A change of the schema may have to look at every row."""
+
+_CONNECT_SECONDS = 5
+_GOODBYE_SECONDS = 1
 
 
 def parse_url(url: str) -> URL:
@@ -79,15 +108,14 @@ def sqlite_path(url: URL) -> Path | None:
     return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
 
 
-def open_database(url: URL, *, read_only: bool = False) -> AsyncEngine:
-    """An engine on the books. Read-only engines cannot write, by the database's own enforcement."""
+def open_database(url: URL, *, read_only: bool = False, bounds: Bounds | None = None) -> AsyncEngine:
+    """An engine on the books, within these bounds on PostgreSQL (by default WRITING, or READING).
+
+    Read-only engines cannot write, by the database's own enforcement.
+    """
     path = sqlite_path(url)
     if path is None:
-        settings = _POSTGRESQL_SETTINGS | ({"default_transaction_read_only": "on"} if read_only else {})
-        # Bounds of the server's are of no use against a network that swallows everything: these are the client's.
-        bounds = {"timeout": 5} | ({} if read_only else {"command_timeout": 15})  # seconds; an audit may take longer
-        arguments = {"server_settings": settings} | bounds
-        return create_async_engine(url, pool_size=4, max_overflow=8, connect_args=arguments)
+        return _open_postgresql(url, read_only, bounds or (READING if read_only else WRITING))
     mode = "ro" if read_only else "rwc"
     target = url.set(database=path.absolute().as_uri(), query={"mode": mode, "uri": "true"})
     engine = create_async_engine(target, pool_size=4, max_overflow=8)
@@ -96,11 +124,32 @@ def open_database(url: URL, *, read_only: bool = False) -> AsyncEngine:
     return engine
 
 
+def _open_postgresql(url: URL, read_only: bool, bounds: Bounds) -> AsyncEngine:
+    import asyncpg  # a starter on SQLite need not wait for it
+
+    class ClosedSoon(asyncpg.Connection):  # type: ignore[misc]  # asyncpg ships no types
+        """A connection that says goodbye and does not wait long for an answer: nothing depends on it."""
+
+        async def close(self, *, timeout: float | None = None) -> None:
+            with contextlib.suppress(TimeoutError):  # then it is aborted
+                await super().close(timeout=timeout or _GOODBYE_SECONDS)
+
+    settings = _POSTGRESQL_SETTINGS | {"statement_timeout": f"{bounds.server_seconds}s"}
+    arguments = {
+        "server_settings": settings | ({"default_transaction_read_only": "on"} if read_only else {}),
+        "timeout": _CONNECT_SECONDS,
+        "command_timeout": bounds.client_seconds,
+        "connection_class": ClosedSoon,
+    }
+    return create_async_engine(url, pool_size=4, max_overflow=8, connect_args=arguments)
+
+
 def open_blocking(url: URL) -> Engine:
     """A blocking engine with one connection, on the SQLite file that an engine of `open_database` is on."""
     one = {"check_same_thread": False}  # it is made on one thread and may be closed on another
     engine = create_engine(url.set(drivername="sqlite"), poolclass=StaticPool, connect_args=one)
     event.listen(engine, "connect", _configure_sqlite)
+    event.listen(engine, "connect", _sync_what_was_left)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
@@ -149,6 +198,25 @@ def _begin_sqlite(connection: Connection) -> None:
 def _configure_sqlite(connection: DBAPIConnection, _record: object) -> None:
     connection.isolation_level = None  # the driver opens no transactions: `_begin_sqlite` does
     _pragmas(connection, _SQLITE_PRAGMAS)
+
+
+def _sync_what_was_left(connection: DBAPIConnection, _record: object) -> None:
+    """Sync the write-ahead log before anything is answered from it.
+
+    A process that dies in its commit's sync leaves a commit that SQLite finds and the disk may not have yet. Told to
+    a caller as a replay, and then taken back by a power cut, it would be acknowledged money that is lost.
+    """
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA database_list")
+    database = Path(cursor.fetchall()[0][2])
+    cursor.close()
+    for path in (Path(f"{database}-wal"), database.parent):  # its bytes, and its name
+        with contextlib.suppress(FileNotFoundError):
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
 
 def _configure_sqlite_reader(connection: DBAPIConnection, _record: object) -> None:

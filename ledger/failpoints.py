@@ -110,18 +110,22 @@ async def passing(site: str, keys: Iterable[str] = ()) -> None:
     """The process passes a site on behalf of these keys. Does nothing unless a plan names it."""
     if not _plans and not _watchers:
         return
-    for seconds in _fired(site, frozenset(keys)):
-        await asyncio.sleep(seconds)
+    for plan in _fired(site, frozenset(keys)):
+        await _stall(plan)
 
 
 def passing_blocking(site: str, keys: Iterable[str] = (), sleep: Callable[[float], object] = time.sleep) -> None:
     """The same for code that no event loop runs; `sleep` is how it stalls."""
-    for seconds in _fired(site, frozenset(keys)):
-        sleep(seconds)
+    for plan in _fired(site, frozenset(keys)):
+        sleep(plan.seconds)
 
 
-def _fired(site: str, keys: frozenset[str]) -> Iterator[float]:
-    """Fire what is planned for this passage. Yields for how long to stall."""
+async def _stall(plan: Plan) -> None:
+    await asyncio.sleep(plan.seconds)
+
+
+def _fired(site: str, keys: frozenset[str]) -> Iterator[Plan]:
+    """Fire what is planned for this passage. Yields the plans that stall."""
     for watcher in _watchers:
         watcher(site, keys)
     for plan in list(_plans):
@@ -137,7 +141,7 @@ def _fired(site: str, keys: frozenset[str]) -> Iterator[float]:
             case "raise":
                 raise FailpointError(f"failpoint {plan.site}")
             case "stall":
-                yield plan.seconds
+                yield plan
 
 
 def _log(plan: Plan) -> None:

@@ -8,13 +8,16 @@ not turn old keys into conflicts.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from json.encoder import encode_basestring_ascii as quoted
 
 RECIPES: dict[str, frozenset[str]] = {
     "v1": frozenset({"source", "destination", "account", "amount_minor", "currency"}),
+    "settings-v1": frozenset({"account", "status"}),
 }
 """Which fields of a content each recipe looks at. Recipes are added, never changed."""
 
 CURRENT = "v1"
+SETTINGS = "settings-v1"
 
 Content = Mapping[str, str | int]
 
@@ -28,9 +31,9 @@ class Fingerprint:
 
     @classmethod
     def of(cls, content: Content, recipe: str = CURRENT) -> "Fingerprint":
-        """The fingerprint of a content under a recipe: sorted keys, no spaces, ASCII only."""
+        """The fingerprint of a content under a recipe."""
         fields = RECIPES[recipe]
-        return cls(_canonical({name: value for name, value in content.items() if name in fields}), recipe)
+        return cls(canonical({name: value for name, value in content.items() if name in fields}), recipe)
 
     def differences(self, content: Content) -> list[str]:
         """What another content says otherwise, as `amount_minor: 2500 -> 9900`; empty for the same content."""
@@ -43,4 +46,10 @@ class Fingerprint:
         ]
 
 
-_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+def canonical(fields: Mapping[str, str | int | None]) -> str:
+    """JSON with sorted names, without spaces, ASCII only: the same text for the same fields, for ever."""
+    return f"{{{','.join([_canonical_field(name, fields[name]) for name in sorted(fields)])}}}"
+
+
+def _canonical_field(name: str, value: str | int | None) -> str:
+    return f'"{name}":{quoted(value) if isinstance(value, str) else "null" if value is None else value}'

@@ -1,8 +1,8 @@
 """Keys: the only place where ids are checked and operation keys are made.
 
-A key names one intent, the same on every attempt. It is a pure function of business facts:
-`<transfer id>/<operation>`. `/` cannot occur in an id, so no two keys collide. Nothing here knows a run
-id, an attempt number, a clock or a random number: all of those change when Temporal retries or resets.
+A key names one intent, the same on every attempt. It is a pure function of business facts: `<transfer id>/<operation>`,
+or `<account id>/setting/<number>`. `/` cannot occur in an id, so no two keys collide. Nothing here knows a run id, an
+attempt number, a clock or a random number: all of those change when Temporal retries or resets.
 """
 
 import re
@@ -13,6 +13,7 @@ from ledger.errors import MalformedRequest
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
 _TRANSIT = "transit:"
 _CASH = "cash:"
+SETTING = "/setting/"
 
 
 class Leg(StrEnum):
@@ -43,6 +44,11 @@ def check_account_id(value: object, what: str = "account id") -> str:
 def operation_key(owner_id: str, leg: Leg) -> str:
     """The key of one leg: `T1/debit`. `owner_id` is a transfer id, or a deposit id."""
     return f"{owner_id}/{leg}"
+
+
+def setting_key(account_id: str, number: int) -> str:
+    """The key of an account's first, second, ... change of its settings: `alice/setting/1`."""
+    return f"{account_id}{SETTING}{number}"
 
 
 def notification_key(transfer_id: str, event: str) -> str:

@@ -5,7 +5,7 @@ back; the number of decimals of each currency comes from the `iso4217` package's
 """
 
 import re
-from functools import cache
+from functools import lru_cache
 
 from iso4217 import Currency
 
@@ -23,14 +23,15 @@ def decimals(currency: str) -> int:
     Raises MalformedRequest for anything that is not an upper-case code of the standard, and for its codes
     without a minor unit (XAU, XXX): an amount of those cannot be a whole number of minor units.
     """
-    if isinstance(currency, str) and re.fullmatch(r"[A-Z]{3}", currency, re.ASCII):
-        if (exponent := _exponent(currency)) is not None:
-            return exponent
+    if isinstance(currency, str) and (exponent := _exponent(currency)) is not None:
+        return exponent
     raise MalformedRequest(f"currency {currency!r} is not an ISO 4217 code with a minor unit, such as USD, EUR or JPY")
 
 
-@cache
+@lru_cache(maxsize=1024)  # as many as there may be codes, and no more of what callers make up
 def _exponent(code: str) -> int | None:
+    if not re.fullmatch(r"[A-Z]{3}", code, re.ASCII):
+        return None
     try:
         exponent = Currency(code).exponent
     except ValueError:

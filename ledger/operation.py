@@ -1,7 +1,7 @@
 """What the ledger is asked, and what it answers: frozen values without any I/O.
 
-An Operation is asked under one key and remembered for ever. A Setting has no key: it says "set", not "add",
-so that doing it again changes nothing. Both go through `Ledger.apply` and both get an Outcome.
+An Operation is asked under one key and remembered for ever. A Setting says "set", not "add", so that doing it again
+changes nothing; only one that must not come late has a key. Both go through `Ledger.apply` and both get an Outcome.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ from enum import StrEnum
 from ledger.account import AccountStatus, Guard
 from ledger.errors import MalformedRequest
 from ledger.fingerprint import Content
-from ledger.keys import check_account_id
+from ledger.keys import check_account_id, setting_key
 from ledger.money import check_amount, decimals
 from ledger.transfer import Status, Transfer, TransferState
 
@@ -93,14 +93,30 @@ class OpenAccount:
 
 @dataclass(frozen=True, slots=True)
 class SetAccountStatus:
-    """Set: this account has this status. With `expected_version`, only if the account is still at that version."""
+    """Set: this account has this status. With `expected_version`, only if the account is still at that version.
+
+    With a `number`, only if no other change of the account's settings has that number: it is remembered under a key
+    made of it, so that a late attempt finds its number taken. `Reader.next_setting` says which one is free.
+    """
 
     account_id: str
     status: AccountStatus
     expected_version: int | None = None
+    number: int | None = None
 
     def __post_init__(self) -> None:
         check_account_id(self.account_id)
+        if self.number is not None:
+            check_amount(self.number)
+
+    @property
+    def key(self) -> str | None:
+        """The key it is remembered under, if it has a number."""
+        return None if self.number is None else setting_key(self.account_id, self.number)
+
+    def content(self) -> dict[str, str | int]:
+        """What a retry must repeat exactly."""
+        return {"account": self.account_id, "status": self.status.value}
 
 
 @dataclass(frozen=True, slots=True)

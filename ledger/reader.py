@@ -5,13 +5,21 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, Row, RowMapping, Select, select, union_all
+from sqlalchemy import Column, Row, RowMapping, Select, func, select, text, tuple_, union_all
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ledger import schema, store
 from ledger.account import Account
-from ledger.database import open_database, parse_url, reading
-from ledger.transfer import TransferState
+from ledger.database import READING, Bounds, open_database, parse_url, reading
+from ledger.fingerprint import Fingerprint
+from ledger.keys import SETTING
+from ledger.transfer import Status, TransferState
+
+Place = tuple[int, str]
+"""Where a page of a long answer ended: an instant (microseconds) and an id or key. `START` is before all of them."""
+
+START: Place = (0, "")
+_UNFINISHED = sorted(status.value for status in Status if not status.terminal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +43,33 @@ class PendingNotification:
     delivered_at: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A transfer that has not ended, and since when it stands where it is (microseconds)."""
+
+    state: TransferState
+    changed_at: int
+
+    @property
+    def place(self) -> Place:
+        """Where the next page goes on."""
+        return self.changed_at, self.state.transfer.id
+
+
+@dataclass(frozen=True, slots=True)
+class Undelivered:
+    """A notification that nobody is known to have taken, and since when it is in the outbox (microseconds)."""
+
+    key: str
+    transfer_id: str
+    recorded_at: int
+
+    @property
+    def place(self) -> Place:
+        """Where the next page goes on."""
+        return self.recorded_at, self.key
+
+
 class Reader:
     """The books, open for reading."""
 
@@ -43,9 +78,9 @@ class Reader:
 
     @classmethod
     @asynccontextmanager
-    async def open_read_only(cls, url: str) -> AsyncIterator["Reader"]:
+    async def open_read_only(cls, url: str, bounds: Bounds = READING) -> AsyncIterator["Reader"]:
         """Open the books so that the database itself refuses any write. Takes no lock and migrates nothing."""
-        engine = open_database(parse_url(url), read_only=True)
+        engine = open_database(parse_url(url), read_only=True, bounds=bounds)
         try:
             yield cls(engine)
         finally:
@@ -55,6 +90,19 @@ class Reader:
         """One account with its totals; None if there is none."""
         row = await self._row(select(schema.accounts).where(schema.accounts.c.id == account_id))
         return None if row is None else store.read_account(row)
+
+    async def asked(self, key: str) -> Fingerprint | None:
+        """What was asked under a key; None if nothing was."""
+        row = await self._row(select(schema.operations).where(schema.operations.c.key == key))
+        return None if row is None else Fingerprint(row.fingerprint, row.fingerprint_recipe)
+
+    async def next_setting(self, account_id: str) -> int:
+        """The number of an account's next change of its settings: one more than the last one in the books."""
+        key, prefix = schema.operations.c.key, f"{account_id}{SETTING}"
+        after = f"{prefix[:-1]}{chr(ord(prefix[-1]) + 1)}"  # the first text behind all that begin with the prefix
+        last = select(key).where(key >= prefix, key < after).order_by(func.length(key).desc(), key.desc()).limit(1)
+        row = await self._row(last)
+        return 1 if row is None else int(row.key.removeprefix(prefix)) + 1
 
     async def transfer(self, transfer_id: str) -> TransferState | None:
         """Where a transfer is; None if the books have never heard of it."""
@@ -66,6 +114,26 @@ class Reader:
         row = await self._row(select(schema.notifications).where(schema.notifications.c.key == key))
         return None if row is None else PendingNotification(row.key, row.body, row.delivered_at)
 
+    async def unfinished(self, before: int, after: Place = START, limit: int = 1000) -> list[Unfinished]:
+        """Transfers that have not ended and did not change since `before` (microseconds), the longest unchanged first.
+
+        At most `limit` of them, beyond the place `after`. It reads the whole table: an index would cost
+        every transfer something (on PostgreSQL, its updates in place), for a question that is asked once a minute.
+        """
+        t = schema.transfers.c
+        old = select(schema.transfers).where(t.status.in_(_UNFINISHED), t.changed_at < before)
+        rows = await self._rows(old.where(tuple_(t.changed_at, t.id) > after).order_by(t.changed_at, t.id).limit(limit))
+        return [Unfinished(store.read_transfer(row), row.changed_at) for row in rows]
+
+    async def undelivered(self, before: int, after: Place = START, limit: int = 1000) -> list[Undelivered]:
+        """Notifications recorded before an instant (microseconds) and not known to be delivered, the oldest first."""
+        n = schema.notifications.c
+        old = select(n.key, n.transfer_id, n.recorded_at).where(n.delivered_at.is_(None), n.recorded_at < before)
+        rows = await self._rows(
+            old.where(tuple_(n.recorded_at, n.key) > after).order_by(n.recorded_at, n.key).limit(limit)
+        )
+        return [Undelivered(row.key, row.transfer_id, row.recorded_at) for row in rows]
+
     async def statement(self, account_id: str) -> tuple[Account, list[StatementLine]] | None:
         """An account and every posting to it, oldest first, as of one instant; None if there is no account."""
         postings = schema.postings
@@ -75,17 +143,36 @@ class Reader:
             if row is None:
                 return None
             account = store.read_account(row)
-            sides = union_all(
+            sides = [
                 _side(postings.c.debit_account_id, postings.c.credit_account_id, "debit", account_id),
                 _side(postings.c.credit_account_id, postings.c.debit_account_id, "credit", account_id),
-            ).order_by("sequence")
-            lines = (await connection.execute(sides)).mappings().all()
+            ]
+            if connection.dialect.name == "sqlite":
+                sides = [side.where(_IN_ANY_BLOCK) for side in sides]
+            lines = (await connection.execute(union_all(*sides).order_by("sequence"))).mappings().all()
         return account, _lines(account, lines)
 
     async def _row(self, statement: Select[Any]) -> Row[*tuple[Any, ...]] | None:
         async with reading(self.engine) as connection:
             row: Row[*tuple[Any, ...]] | None = (await connection.execute(statement)).first()
             return row
+
+    async def _rows(self, statement: Select[Any]) -> Sequence[Row[*tuple[Any, ...]]]:
+        async with reading(self.engine) as connection:
+            rows: Sequence[Row[*tuple[Any, ...]]] = (await connection.execute(statement)).all()
+            return rows
+
+
+# True of every posting; it lets SQLite use its indexes, which have the block first (migration 0002 says why).
+_IN_ANY_BLOCK = text("""
+    (postings.sequence >> 12) IN (
+        WITH RECURSIVE blocks (block) AS (
+            SELECT MIN(sequence) >> 12 FROM postings
+            UNION ALL
+            SELECT block + 1 FROM blocks WHERE block < (SELECT MAX(sequence) >> 12 FROM postings)
+        )
+        SELECT block FROM blocks
+    )""")
 
 
 def _side(mine: Column[str], other: Column[str], side: str, account_id: str) -> Select[Any]:

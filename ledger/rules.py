@@ -10,7 +10,8 @@ Read `_decide_operation` first; it is the whole order of precedence:
     6. none of these          the postings, the fence, the transfer's change, the notification
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from ledger.account import Account, AccountStatus, Guard
 from ledger.books import Books, Notification, Recorded
@@ -128,17 +129,15 @@ def _begin(operation: Operation, step: Step, books: Books) -> None:
 
 def _first_rejection(operation: Operation, books: Books) -> Rejection | None:
     """The first thing that stands in the way, in the order in which a person would look; None if nothing does."""
-    comes_back = operation.step is not None and operation.step.then is Status.DEBITED
-    return (
-        _first(_unusable(id, currency, books, True) for id, currency in operation.must_be_open.items())
-        or _first(_unusable(id, currency, books, False) for id, currency in operation.posted_accounts())
-        or _version_conflict(operation.expected_version, books)
-        or _first(_no_money(posting, books, comes_back) for posting in operation.postings)
-    )
-
-
-def _first(rejections: Iterable[Rejection | None]) -> Rejection | None:
-    return next((rejection for rejection in rejections if rejection is not None), None)
+    for id, currency in operation.must_be_open.items():
+        if (rejection := _unusable(id, currency, books, must_be_open=True)) is not None:
+            return rejection
+    for id, currency in operation.posted_accounts():
+        if (rejection := _unusable(id, currency, books, must_be_open=False)) is not None:
+            return rejection
+    if (rejection := _version_conflict(operation.expected_version, books)) is not None:
+        return rejection
+    return _no_money(operation, books)
 
 
 def _unusable(account_id: str, currency: str, books: Books, must_be_open: bool) -> Rejection | None:
@@ -162,16 +161,37 @@ def _version_conflict(expected: tuple[str, int] | None, books: Books) -> Rejecti
     return Rejection(Code.VERSION_CONFLICT, f"account {account.id} is at version {account.version}, not {version}")
 
 
-def _no_money(posting: Posting, books: Books, comes_back: bool) -> Rejection | None:
-    """Guards and totals. Money that may come back (a refund credits the source) must have room for that too."""
-    debited, credited = books.accounts[posting.debit_account_id], books.accounts[posting.credit_account_id]
+def _no_money(operation: Operation, books: Books) -> Rejection | None:
+    """Guards and totals, posting by posting, each on top of the ones before it."""
+    accounts: Mapping[str, Account] = books.accounts
+    if len(operation.postings) > 1:
+        accounts = {id: replace(books.accounts[id]) for id, _ in operation.posted_accounts()}
+    for posting in operation.postings:
+        debited, credited = accounts[posting.debit_account_id], accounts[posting.credit_account_id]
+        if (rejection := _first_obstacle(posting, debited, credited, operation.must_arrive)) is not None:
+            return rejection
+        if accounts is not books.accounts:
+            debited.debits_posted += posting.amount_minor
+            credited.credits_posted += posting.amount_minor
+    return None
+
+
+def _first_obstacle(posting: Posting, debited: Account, credited: Account, must_arrive: bool) -> Rejection | None:
+    """A guard, or a total that would not fit.
+
+    Of all but a refund the turnover must fit (both totals of an account together). So a refund always does: what can
+    still come back to an account is part of its debits, and what can still leave transit is part of its credits.
+    """
     amount = posting.amount_minor
     if debited.guard is Guard.DEBITS_MUST_NOT_EXCEED_CREDITS and debited.balance < amount:
         return _insufficient(debited, amount)
     if credited.guard is Guard.CREDITS_MUST_NOT_EXCEED_DEBITS and credited.balance < amount:
         return _insufficient(credited, amount)
-    totals = (debited.debits_posted, credited.credits_posted, debited.credits_posted if comes_back else 0)
-    if max(totals) + amount > MAX_MINOR:
+    fullest = max(debited.debits_posted, credited.credits_posted)
+    if not must_arrive:
+        turnovers = (account.debits_posted + account.credits_posted for account in (debited, credited))
+        fullest = max(turnovers)
+    if fullest + amount > MAX_MINOR:
         return Rejection(Code.TOTAL_OVERFLOW, f"a total would exceed {MAX_MINOR} minor units")
     return None
 
@@ -241,6 +261,10 @@ def _open_account(request: OpenAccount, books: Books) -> Outcome:
 
 
 def _set_account_status(request: SetAccountStatus, books: Books) -> Outcome:
+    if request.key is not None and (recorded := books.operations.get(request.key)) is not None:
+        if differences := recorded.fingerprint.differences(request.content()):
+            return _key_reused(differences, None)
+        return Outcome(OutcomeKind.APPLIED, replayed=True)
     account = books.accounts.get(request.account_id)
     if account is None:
         return Outcome(OutcomeKind.REJECTED, Code.ACCOUNT_NOT_FOUND, f"there is no account {request.account_id}")
@@ -251,4 +275,6 @@ def _set_account_status(request: SetAccountStatus, books: Books) -> Outcome:
         return Outcome(OutcomeKind.REJECTED, conflict.code, conflict.detail)
     account.status = request.status
     books.touch(account)
+    if request.key is not None:
+        books.record_setting(request.key, request.content())
     return Outcome(OutcomeKind.APPLIED)

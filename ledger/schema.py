@@ -2,8 +2,8 @@
 
     accounts  <-  postings  ->  operations  <-  transfer_events  ->  transfers  <-  notifications
 
-The migrations create them, with every constraint and trigger (`migrations/versions/0001_books.py` is the
-place to read those); a test holds the two to each other. Integers and text only: a SQLite file has no other
+The migrations create them, with every constraint, trigger and index (`migrations/versions/` is the place to read
+those); a test holds the two to each other. Integers and text only: a SQLite file has no other
 type that loses nothing. Instants are microseconds since 1970-01-01T00:00:00Z.
 """
 

@@ -5,7 +5,6 @@ level: accounts are locked in sorted order (which on SQLite the write lock of th
 read after the locks. Should two workers still write the same key, the unique constraint refuses the second.
 """
 
-import json
 import time
 from collections.abc import Iterable, Sequence
 from functools import cache
@@ -17,7 +16,7 @@ from ledger import bulk, schema
 from ledger.account import Account, AccountStatus, Guard
 from ledger.books import Books, Changes, Event, Notification, Recorded, RecordedPosting
 from ledger.database import among, many
-from ledger.fingerprint import Fingerprint
+from ledger.fingerprint import Fingerprint, canonical
 from ledger.keys import cash_account, transit_account
 from ledger.operation import OpenAccount, Operation, OutcomeKind, Request, SetAccountStatus
 from ledger.transfer import Status, Transfer, TransferState
@@ -59,22 +58,29 @@ def write(connection: Connection, changes: Changes) -> None:
         connection.execute(_MARK_DELIVERED, [{"key_": key, "now": now} for key in changes.delivered])
 
 
+# Enums by their value: to look one up is ten times as fast as to ask its class.
+_GUARD = {str(guard): guard for guard in Guard}
+_ACCOUNT_STATUS = {str(status): status for status in AccountStatus}
+_STATUS = {str(status): status for status in Status}
+_OUTCOME = {str(kind): kind for kind in OutcomeKind}
+
+
 def read_account(row: Row[*tuple[Any, ...]]) -> Account:
     """An account from its row."""
     id, currency, guard, status, version, debits_posted, credits_posted, _opened_at = row
-    return Account(id, currency, Guard(guard), AccountStatus(status), version, debits_posted, credits_posted)
+    return Account(id, currency, _GUARD[guard], _ACCOUNT_STATUS[status], version, debits_posted, credits_posted)
 
 
 def read_transfer(row: Row[*tuple[Any, ...]]) -> TransferState:
     """A transfer's state from its row."""
     id, source, destination, amount_minor, currency, status, reason, detail, version, *_instants = row
     transfer = Transfer(id, source, destination, amount_minor, currency)
-    return TransferState(transfer, Status(status), version, reason, detail)
+    return TransferState(transfer, _STATUS[status], version, reason, detail)
 
 
 def _read_operation(row: Row[*tuple[Any, ...]]) -> Recorded:
     key, fingerprint, recipe, outcome, code, detail, transfer_id, _recorded_at = row
-    return Recorded(key, Fingerprint(fingerprint, recipe), OutcomeKind(outcome), code, detail, transfer_id)
+    return Recorded(key, Fingerprint(fingerprint, recipe), _OUTCOME[outcome], code, detail, transfer_id)
 
 
 def _names(batch: Iterable[Request]) -> tuple[set[str], set[str], set[str]]:
@@ -95,6 +101,7 @@ def _names(batch: Iterable[Request]) -> tuple[set[str], set[str], set[str]]:
                 accounts |= {request.account_id, transit_account(request.currency), cash_account(request.currency)}
             case SetAccountStatus():
                 accounts.add(request.account_id)
+                keys |= {request.key} if request.key else set()
     return accounts, keys, transfers
 
 
@@ -121,13 +128,13 @@ _MARK_DELIVERED = (
 )
 
 # The columns of each table, and beside each the function that makes a row of them, in the same order. Enums are
-# written by their value: sqlite3 looks for an adapter for every str that is not exactly a str.
+# written as plain texts: sqlite3 looks for an adapter for every str that is not exactly a str.
 
 _ACCOUNT = ("id", "currency", "guard", "status", "version", "debits_posted", "credits_posted", "opened_at")
 
 
 def _account_row(a: Account, now: int) -> bulk.Row:
-    return (a.id, a.currency, a.guard.value, a.status.value, a.version, a.debits_posted, a.credits_posted, now)
+    return (a.id, a.currency, str(a.guard), str(a.status), a.version, a.debits_posted, a.credits_posted, now)
 
 
 _ACCOUNT_CHANGE = ("status", "version", "debits_posted", "credits_posted")
@@ -135,7 +142,7 @@ _ACCOUNT_CHANGE = ("status", "version", "debits_posted", "credits_posted")
 
 def _account_changes(changes: Changes) -> list[bulk.Row]:
     changed = sorted(changes.changed.values(), key=lambda account: account.id)
-    return [(a.status.value, a.version, a.debits_posted, a.credits_posted, a.id) for a in changed]
+    return [(str(a.status), a.version, a.debits_posted, a.credits_posted, a.id) for a in changed]
 
 
 _TRANSFER = (
@@ -146,7 +153,7 @@ _TRANSFER = (
 
 def _transfer_row(state: TransferState, now: int) -> bulk.Row:
     t = state.transfer
-    life = (state.status.value, state.reason, state.detail, state.version, now, now)
+    life = (str(state.status), state.reason, state.detail, state.version, now, now)
     return (t.id, t.source, t.destination, t.amount_minor, t.currency, *life)
 
 
@@ -154,14 +161,14 @@ _TRANSFER_CHANGE = ("status", "version", "reason", "detail", "changed_at")
 
 
 def _transfer_change(state: TransferState, now: int) -> bulk.Row:
-    return (state.status.value, state.version, state.reason, state.detail, now, state.transfer.id)
+    return (str(state.status), state.version, state.reason, state.detail, now, state.transfer.id)
 
 
 _OPERATION = ("key", "fingerprint", "fingerprint_recipe", "outcome", "code", "detail", "transfer_id", "recorded_at")
 
 
 def _operation_row(r: Recorded, now: int) -> bulk.Row:
-    return (r.key, r.fingerprint.text, r.fingerprint.recipe, r.kind.value, r.code, r.detail, r.transfer_id, now)
+    return (r.key, r.fingerprint.text, r.fingerprint.recipe, str(r.kind), r.code, r.detail, r.transfer_id, now)
 
 
 _POSTING = (
@@ -182,8 +189,8 @@ _EVENT = (
 
 
 def _event_row(e: Event, now: int) -> bulk.Row:
-    before = e.before.value if e.before else None
-    return (e.transfer_id, e.sequence, before, e.after.value, e.operation_key, e.reason, e.detail, now)
+    before = None if e.before is None else str(e.before)
+    return (e.transfer_id, e.sequence, before, str(e.after), e.operation_key, e.reason, e.detail, now)
 
 
 _NOTIFICATION = ("key", "transfer_id", "body", "recorded_at")
@@ -200,4 +207,4 @@ def _notification_row(notification: Notification, now: int) -> bulk.Row:
         "detail": state.detail,
         **state.transfer.content(),
     }
-    return (notification.key, state.transfer.id, json.dumps(body, sort_keys=True, separators=(",", ":")), now)
+    return (notification.key, state.transfer.id, canonical(body), now)

@@ -16,6 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.asking import Asking, key_reused
 
 Question = TypeVar("Question")
+Answer = TypeVar("Answer")
 
 
 @workflow.defn
@@ -31,13 +32,24 @@ class Opening:
 
 @workflow.defn
 class ChangeOfAccount:
-    """Set: an account has this status. With an expected version, only if nothing has changed it meanwhile."""
+    """Set: an account has this status. With an expected version, only if nothing has changed it meanwhile.
+
+    It looks first how many changes of its settings the account has seen, and sets as the next one. A late attempt then
+    finds its number taken, and cannot undo what was set after it. If somebody else was quicker, it looks again.
+    """
 
     @workflow.run
     async def run(self, request: AccountChange) -> LegOutcome:
         """Applied; or rejected with `account_not_found` or `version_conflict`."""
         summary = f"{request.account_id} is {request.status}"
-        return await _ask(LedgerActivities.set_account_status, request, summary)
+        if not workflow.patched("settings have numbers"):
+            return await _ask(LedgerActivities.set_account_status, request, summary)
+        while True:
+            number = await _ask(LedgerActivities.next_setting, request, f"settings of {request.account_id}")
+            numbered = request.model_copy(update={"number": number})
+            outcome = await _ask(LedgerActivities.set_account_status, numbered, summary)
+            if outcome.kind is not OutcomeKind.KEY_REUSED:
+                return outcome
 
 
 @workflow.defn
@@ -54,10 +66,8 @@ class Deposit:
         return outcome
 
 
-async def _ask(
-    activity: Callable[[Any, Question], Awaitable[LegOutcome]], question: Question, summary: str
-) -> LegOutcome:
+async def _ask(activity: Callable[[Any, Question], Awaitable[Answer]], question: Question, summary: str) -> Answer:
     asking = Asking()
-    outcome = await asking.until_answered(activity, question, summary)
+    answer = await asking.until_answered(activity, question, summary)
     asking.answered()
-    return outcome
+    return answer

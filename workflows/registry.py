@@ -2,6 +2,7 @@
 
 from workflows.account import ChangeOfAccount, Deposit, Opening
 from workflows.notification import Notification
+from workflows.sweep import Sweep
 from workflows.transfer import Transfer
 
-ALL: list[type] = [Transfer, Notification, Deposit, Opening, ChangeOfAccount]
+ALL: list[type] = [Transfer, Notification, Deposit, Opening, ChangeOfAccount, Sweep]

@@ -32,14 +32,15 @@ CANCELLED = "cancelled"
 class Transfer:
     """One transfer, from its request to its end. The workflow id is `transfer/<transfer id>`."""
 
-    @workflow.init
-    def __init__(self, request: TransferRequest) -> None:
-        self._request = request
+    _request: TransferRequest
+
+    def __init__(self) -> None:
         self._asking = Asking()
 
     @workflow.run
     async def run(self, request: TransferRequest) -> TransferOutcome:
         """Move the money once, or say why not. Returns how the transfer ended; only `KeyReused` raises."""
+        self._request = request  # not before: a run without a request must get as far as being refused
         if _cancelled():
             return await self._cancel_before_debit()
         debited = await self._asking.unless_cancelled(LedgerActivities.debit, request, self._key(Leg.DEBIT))

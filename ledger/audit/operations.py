@@ -1,11 +1,12 @@
 """What was asked against what moved: keys, postings, fingerprints, fences."""
 
 from ledger.audit.check import Check
-from ledger.fingerprint import CURRENT
-from ledger.keys import Leg, cash_account, operation_key, transit_account
+from ledger.fingerprint import CURRENT, SETTINGS
+from ledger.keys import SETTING, Leg, cash_account, operation_key, transit_account
 from ledger.operation import OutcomeKind
 
 _APPLIED, _FENCED = f"'{OutcomeKind.APPLIED}'", f"'{OutcomeKind.FENCED}'"
+_IS_SETTING = f"o.transfer_id IS NULL AND o.key LIKE '_%{SETTING}_%'"  # no id has a slash in it
 _TRANSIT, _CASH = f"'{transit_account('')}' || p.currency", f"'{cash_account('')}' || p.currency"
 
 
@@ -23,15 +24,16 @@ _ASKED_OF_A_DEPOSIT = """'{"account":"' || p.credit_account_id || '","amount_min
 CHECKS = (
     Check(
         "keys",
-        "A key is `<transfer id>/<leg>` of a transfer in the books, or `<deposit id>/deposit`, and there is no other.",
+        "A key is `<transfer id>/<leg>` of a transfer here, `<deposit id>/deposit` or `<account id>/setting/<n>`.",
         f"""
         SELECT o.key AS subject, o.transfer_id FROM operations o LEFT JOIN transfers t ON t.id = o.transfer_id
         WHERE CASE
             WHEN o.transfer_id IS NULL
                 THEN substr(o.key, length(o.key) - 7) = '{operation_key("", Leg.DEPOSIT)}' AND length(o.key) > 8
+                  OR {_IS_SETTING}
             ELSE o.key IN ({", ".join(key_of("t.id", leg) for leg in Leg if leg is not Leg.DEPOSIT)})
         END IS NOT TRUE""",
-        "is no key of transfer {transfer_id} or of a deposit",
+        "is no key of transfer {transfer_id}, of a deposit or of a setting",
     ),
     Check(
         "postings_have_operations",
@@ -49,7 +51,7 @@ CHECKS = (
         SELECT key AS subject, outcome, postings, due FROM (
             SELECT o.key, o.outcome,
                    (SELECT COUNT(*) FROM postings p WHERE p.operation_key = o.key) AS postings,
-                   CASE WHEN o.outcome <> {_APPLIED} OR o.key = {key_of("o.transfer_id", Leg.CANCEL)}
+                   CASE WHEN o.outcome <> {_APPLIED} OR o.key = {key_of("o.transfer_id", Leg.CANCEL)} OR {_IS_SETTING}
                         THEN 0 ELSE 1 END AS due
             FROM operations o) AS effects
         WHERE postings <> due""",
@@ -80,7 +82,8 @@ CHECKS = (
         f"""
         SELECT o.key AS subject, o.fingerprint, o.fingerprint_recipe FROM operations o
         LEFT JOIN transfers t ON t.id = o.transfer_id
-        WHERE o.fingerprint_recipe <> '{CURRENT}' OR o.transfer_id IS NOT NULL
+        WHERE o.fingerprint_recipe <> CASE WHEN {_IS_SETTING} THEN '{SETTINGS}' ELSE '{CURRENT}' END
+          OR o.transfer_id IS NOT NULL
           AND (o.fingerprint = {_ASKED_OF_A_TRANSFER}) IS NOT TRUE""",
         "has the fingerprint {fingerprint} ({fingerprint_recipe}), which is not what its transfer says",
     ),

@@ -1,22 +1,46 @@
-"""Bring a database to the current schema. Run by the worker at start; safe to run from many at once."""
+"""Bring a database to the current schema. Run by the worker at start; safe to run from many at once.
 
+On PostgreSQL one worker migrates and the others wait for it, however long it takes, and say so. A migration has
+bounds of its own, but waits for the lock of a table no longer than a posting would: whoever waits for it would hold
+up all that come after. It gives way and tries again, whole.
+"""
+
+import asyncio
+import logging
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from ledger.database import MIGRATING, open_database
+
 _MIGRATION_LOCK = 0x7472616E73666572  # "transfer": any constant that every worker agrees on
+_PAUSE_SECONDS = 0.5
+_SAY_EVERY = 60  # pauses
+_LOCK_NOT_AVAILABLE = "55P03"
+_log = logging.getLogger("durable_transfers.migrations")
 
 
-async def migrate(engine: AsyncEngine) -> None:
-    """Run every migration that the database has not seen, in one transaction and one worker at a time."""
-    async with engine.begin() as connection:
-        if engine.dialect.name == "postgresql":
-            await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
-        await connection.run_sync(_upgrade)
+async def migrate(engine: AsyncEngine, revision: str = "head") -> None:
+    """Run every migration up to a revision that the database has not seen, in one transaction, one worker at a time."""
+    if engine.dialect.name != "postgresql":
+        async with engine.begin() as connection:
+            await connection.run_sync(_upgrade, revision)
+        return
+    patient = open_database(engine.url, bounds=MIGRATING)
+    try:
+        tries = 0
+        while (obstacle := await _obstacle(patient, revision)) is not None:
+            if tries % _SAY_EVERY == 0:
+                _log.warning("the schema of the books is not migrated yet: waiting for %s", obstacle)
+            tries += 1
+            await asyncio.sleep(_PAUSE_SECONDS)
+    finally:
+        await patient.dispose()
 
 
 async def is_current(engine: AsyncEngine) -> bool:
@@ -25,10 +49,25 @@ async def is_current(engine: AsyncEngine) -> bool:
         return await connection.run_sync(_is_current)
 
 
-def _upgrade(connection: Connection) -> None:
+async def _obstacle(engine: AsyncEngine, revision: str) -> str | None:
+    """Migrate, and return None; or say who stands in the way, nothing having changed."""
+    try:
+        async with engine.begin() as connection:
+            lock = text("SELECT pg_try_advisory_xact_lock(:lock)")
+            if not (await connection.execute(lock, {"lock": _MIGRATION_LOCK})).scalar():
+                return "another worker, which is migrating it"
+            await connection.run_sync(_upgrade, revision)
+            return None
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
+            raise
+        return f"whoever holds a lock that it needs ({error.orig})"
+
+
+def _upgrade(connection: Connection, revision: str) -> None:
     config = _config()
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)
 
 
 def _is_current(connection: Connection) -> bool:

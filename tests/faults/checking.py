@@ -46,7 +46,7 @@ async def gather(
     while True:
         found = await executions(there, query)  # before the rows: what has completed is in the books by then
         evidence = Evidence(await read_rows(url), executions=found, **more)
-        lagging = _closed(evidence.rows) - _done(found) - evidence.wrecked
+        lagging = (_closed(evidence.rows) - _done(found) - evidence.wrecked) | _untold(evidence.rows, found)
         if not lagging or asyncio.get_running_loop().time() > patience:
             return evidence
         await asyncio.sleep(0.2)
@@ -122,6 +122,14 @@ def _closed(rows: Rows) -> set[str]:
 def _done(found: Sequence[Execution]) -> set[str]:
     """Transfers whose execution is listed as completed."""
     return {run.workflow_id.removeprefix("transfer/") for run in found if run.status == "COMPLETED"}
+
+
+def _untold(rows: Rows, found: Sequence[Execution]) -> set[str]:
+    """Notifications that are to be delivered by somebody whom the list does not show yet."""
+    running = {run.workflow_id.partition("/")[2].partition("/")[0] for run in found if run.status == "RUNNING"}
+    return {row["key"] for row in rows.notifications if row["delivered_at"] is None} - {
+        row["key"] for row in rows.notifications if row["transfer_id"] in running
+    }
 
 
 async def _described(client: Client, execution: WorkflowExecution) -> Execution | None:

@@ -97,11 +97,10 @@ class Oracle:
 
         def decide() -> str | None:
             source = self.accounts.get(asked.source)
-            room = source is not None and source.credits + asked.amount <= MAX  # for a refund
             code = self._closed(asked.source, asked.currency) or self._closed(asked.destination, asked.currency)
             if code is None and source and expected_version not in (None, source.version):
                 code = "version_conflict"
-            code = code or self._move(asked.source, f"transit:{asked.currency}", asked.amount, room)
+            code = code or self._move(asked.source, f"transit:{asked.currency}", asked.amount)
             self.transfers[asked.id] = (asked, "rejected" if code else "debited")
             return code
 
@@ -129,7 +128,7 @@ class Oracle:
                 return "already_credited"
             if self._status(asked) != "debited":
                 return OUT_OF_ORDER
-            if self._move(f"transit:{asked.currency}", asked.source, asked.amount) is not None:
+            if self._move(f"transit:{asked.currency}", asked.source, asked.amount, True) is not None:
                 return OUT_OF_ORDER
             self.said.setdefault(f"{asked.id}/credit", (asked.content, "fenced", f"{asked.id}/refund"))
             self.transfers[asked.id] = (asked, "refunded")
@@ -178,7 +177,7 @@ class Oracle:
             return f"account_{account.status}"
         return None if account.currency == currency else "currency_mismatch"
 
-    def _move(self, debited: str, credited: str, amount: int, room: bool = True) -> str | None:
+    def _move(self, debited: str, credited: str, amount: int, is_refund: bool = False) -> str | None:
         """Move it, or say why not. Nothing has moved if it says something."""
         if debited not in self.accounts or credited not in self.accounts:
             return "account_not_found"
@@ -187,7 +186,7 @@ class Oracle:
             return "insufficient_funds"
         if b.guard == "credits_must_not_exceed_debits" and b.balance < amount:
             return "insufficient_funds"
-        if max(a.debits, b.credits) + amount > MAX or not room:
+        if not is_refund and max(a.debits + a.credits, b.debits + b.credits) + amount > MAX:  # a refund always fits
             return "total_overflow"
         a.debits, b.credits, a.version, b.version = a.debits + amount, b.credits + amount, a.version + 1, b.version + 1
         return None

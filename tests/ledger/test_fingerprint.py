@@ -1,6 +1,7 @@
 """The fingerprint tells a retry from a reused key, for as long as keys live: through every later recipe."""
 
 import dataclasses
+import json
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from ledger import fingerprint
 from ledger.books import Recorded
-from ledger.fingerprint import RECIPES, Fingerprint
+from ledger.fingerprint import RECIPES, Fingerprint, canonical
 from ledger.operation import Operation, OutcomeKind
 from ledger.operations import debit, deposit
 from tests.ledger.in_memory import ask, books_with
@@ -41,6 +42,12 @@ def test_the_first_recipe_is_what_it_always_was() -> None:
     assert Fingerprint.of(deposit("D1", "alice", 5, "USD").content, "v1").text == (
         '{"account":"alice","amount_minor":5,"currency":"USD"}'
     )
+
+
+@given(st.dictionaries(st.from_regex(r"[a-z_0-9]+", fullmatch=True), st.none() | st.integers() | st.text()))
+def test_a_canonical_text_is_json(fields: dict[str, str | int | None]) -> None:
+    """What Python's own encoder makes of the same fields, to the letter, whatever is in their texts."""
+    assert canonical(fields) == json.dumps(fields, sort_keys=True, separators=(",", ":"))
 
 
 def test_the_same_content_has_no_differences() -> None:

@@ -6,9 +6,8 @@ import pytest
 
 from ledger.account import Account, AccountStatus, Guard
 from ledger.books import Books
-from ledger.money import MAX_MINOR
 from ledger.operation import Operation
-from ledger.operations import cancel, credit, debit, deposit, refund
+from ledger.operations import cancel, credit, debit, deposit
 from ledger.rejections import Code
 from ledger.transfer import Status
 from tests.ledger.in_memory import ask, balances, books_with, is_out_of_order
@@ -160,55 +159,6 @@ def test_the_expected_version_is_not_part_of_the_content() -> None:
     (again,) = ask(books, debit(a_transfer(), expected_version=2))
 
     assert (again.applied, again.replayed) == (True, True)
-
-
-# --- totals that would not fit --------------------------------------------------------------------------------
-
-
-def test_a_total_never_exceeds_what_the_databases_hold() -> None:
-    """Totals only grow, up to 2^63-1: a deposit that would pass it is rejected, not wrapped around."""
-    books = books_with(alice=0)
-    (fits,) = ask(books, deposit("D1", "alice", MAX_MINOR, "USD"))
-    assert fits.applied
-
-    (too_much,) = ask(books, deposit("D2", "alice", 1, "USD"))
-
-    assert (too_much.rejected, too_much.code) == (True, Code.TOTAL_OVERFLOW)
-    assert books.accounts["alice"].balance == MAX_MINOR
-
-
-def test_a_debit_needs_room_for_its_refund() -> None:
-    """A refund credits the source once more; if that could not fit, the money must not leave."""
-    books = books_with(alice=MAX_MINOR, bob=0)
-
-    (outcome,) = ask(books, debit(a_transfer(amount_minor=1)))
-
-    assert (outcome.rejected, outcome.code) == (True, Code.TOTAL_OVERFLOW)
-    assert balances(books) == [MAX_MINOR, 0, 0]
-
-
-def test_a_debit_with_room_for_its_refund_can_be_refunded() -> None:
-    """The largest transfer that the totals allow goes out and comes back."""
-    books, transfer = books_with(alice=MAX_MINOR - 5, bob=0), a_transfer(amount_minor=5)
-
-    debited, refunded = ask(books, debit(transfer), refund(transfer, "asked"))
-
-    assert debited.applied
-    assert refunded.applied
-    assert balances(books) == [MAX_MINOR - 5, 0, 0]
-
-
-def test_a_credit_that_would_not_fit_is_rejected_and_refunded() -> None:
-    """The destination's total is full: the money goes back to the source."""
-    books, transfer = books_with(alice=100, bob=MAX_MINOR - 100), a_transfer(amount_minor=50)
-    books.accounts["bob"].credits_posted = MAX_MINOR - 10
-    ask(books, debit(transfer))
-
-    credited, refunded = ask(books, credit(transfer), refund(transfer, "total_overflow"))
-
-    assert (credited.rejected, credited.code) == (True, Code.TOTAL_OVERFLOW)
-    assert refunded.applied
-    assert books.accounts["alice"].balance == 100
 
 
 # --- guards ---------------------------------------------------------------------------------------------------

@@ -1,13 +1,20 @@
-"""Settings say "set", not "add": doing one again changes nothing. They have no key and pin nothing."""
+"""Settings say "set", not "add": doing one again changes nothing. Only one with a number is remembered."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 
 import pytest
 
 from ledger.account import AccountStatus, Guard
+from ledger.audit import audit
+from ledger.book import Ledger
 from ledger.books import Books
 from ledger.operation import OpenAccount, SetAccountStatus
 from ledger.operations import deposit
 from ledger.rejections import Code
 from tests.ledger.in_memory import ask, books_with
+from tests.support.examples import open_with
 
 
 def test_the_first_account_of_a_currency_opens_its_transit_and_cash() -> None:
@@ -119,3 +126,71 @@ def test_settings_are_not_remembered_under_a_key() -> None:
 
     assert now.applied
     assert books.operations == {}
+
+
+def test_a_late_attempt_of_a_numbered_setting_does_not_undo_a_later_one() -> None:
+    """The zombie carries the number of its own look, which is taken: nothing changes, whatever it says."""
+    books = books_with(alice=0)
+    freeze = SetAccountStatus("alice", AccountStatus.FROZEN, number=1)
+    first, again, later = ask(books, freeze, freeze, SetAccountStatus("alice", AccountStatus.OPEN, number=2))
+
+    (zombie,) = ask(books, freeze)
+
+    assert [(o.applied, o.replayed) for o in (first, again, later)] == [(True, False), (True, True), (True, False)]
+    assert (zombie.applied, zombie.replayed) == (True, True)
+    assert books.accounts["alice"].status is AccountStatus.OPEN
+
+
+def test_a_number_belongs_to_whoever_was_first() -> None:
+    """Two looked at the same time: the second is told what was set instead, and looks again."""
+    books = books_with(alice=0)
+    ask(books, SetAccountStatus("alice", AccountStatus.FROZEN, number=1))
+
+    (second,) = ask(books, SetAccountStatus("alice", AccountStatus.CLOSED, number=1))
+
+    assert (second.key_reused, second.detail) == (True, "status: frozen -> closed")
+    assert books.accounts["alice"].status is AccountStatus.FROZEN
+
+
+def test_a_numbered_setting_that_changes_nothing_takes_no_number() -> None:
+    """Nor does one that is not done: the next look finds the same number free."""
+    books = books_with(alice=0)
+
+    same, conflict = ask(
+        books,
+        SetAccountStatus("alice", AccountStatus.OPEN, number=1),
+        SetAccountStatus("alice", AccountStatus.FROZEN, expected_version=7, number=1),
+    )
+
+    assert (same.replayed, conflict.code) == (True, Code.VERSION_CONFLICT)
+    assert books.operations == {}
+
+
+async def test_the_next_setting_is_one_more_than_the_last(ledger: Ledger) -> None:
+    """Also beyond nine, where the order of texts is not that of numbers; neighbours in the alphabet count apart."""
+    await open_with(ledger, alice=0, alice2=0)
+    statuses = [AccountStatus.FROZEN, AccountStatus.OPEN]
+
+    for number in range(1, 13):
+        assert await ledger.next_setting("alice") == number
+        assert (await ledger.apply(SetAccountStatus("alice", statuses[(number - 1) % 2], number=number))).applied
+
+    assert await ledger.next_setting("alice2") == 1
+    assert (await audit(ledger)).ok
+
+
+async def test_of_two_workers_that_set_under_one_number_one_is_told(new_database: Callable[[], str]) -> None:
+    """The account's lock and the unique key decide, on whichever worker they come."""
+    url = new_database()
+    async with AsyncExitStack() as stack:
+        ledger = await stack.enter_async_context(Ledger.open(url))
+        other = await stack.enter_async_context(Ledger.open(url)) if url.startswith("postgresql") else ledger
+        await open_with(ledger, alice=0)
+
+        answers = await asyncio.gather(
+            ledger.apply(SetAccountStatus("alice", AccountStatus.FROZEN, number=1)),
+            other.apply(SetAccountStatus("alice", AccountStatus.CLOSED, number=1)),
+        )
+
+        assert sorted(answer.kind for answer in answers) == ["applied", "key_reused"]
+        assert (await audit(ledger)).ok

@@ -16,7 +16,9 @@ from temporalio.client import Client
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 from temporalio.workflow import SandboxImportNotificationPolicy
 
-from activities.messages import TransferOutcome, TransferRequest
+from activities import slots
+from activities.messages import SweepRequest, SweepSummary, TransferOutcome, TransferRequest
+from engine import sweeping
 from engine.plugin import WorkerPlugin
 from engine.submitting import Submitted, Submitter, workflow_id
 from engine.worker import all_activities, make_worker
@@ -82,6 +84,15 @@ class Bank:
         """Ask for a transfer to be cancelled."""
         await self.submitter.cancel(request.transfer_id, reason)
 
+    async def terminate(self, request: TransferRequest) -> None:
+        """Terminate a transfer's running workflow, which skips all cleanup."""
+        await self.client.get_workflow_handle(workflow_id(request.transfer_id)).terminate("an operator's mistake")
+
+    async def sweep(self, older_than_seconds: float = 0) -> SweepSummary:
+        """Sweep, as the starter does."""
+        request = SweepRequest(older_than_seconds=older_than_seconds)
+        return await sweeping.sweep(self.client, request, PATIENCE, self.task_queue)
+
     async def reset(self, request: TransferRequest) -> Submitted:
         """Reset a transfer's workflow to its first task: Temporal forgets everything it did."""
         id = workflow_id(request.transfer_id)
@@ -101,7 +112,7 @@ class Bank:
         return Submitted(id, answer.run_id)
 
     async def forget(self, request: TransferRequest) -> None:
-        """Delete a transfer's closed workflow, as retention does, and wait until Temporal knows nothing of it."""
+        """Delete a transfer's workflow, as retention does, and wait until Temporal knows nothing of it."""
         id = workflow_id(request.transfer_id)
         await self.client.workflow_service.delete_workflow_execution(
             DeleteWorkflowExecutionRequest(
@@ -110,6 +121,12 @@ class Bank:
         )
         while await self.submitter.find(request.transfer_id) is not None:
             await asyncio.sleep(0.05)
+
+    async def reaches(self, request: TransferRequest, status: Status) -> None:
+        """Wait until the books say this about a transfer."""
+        async with asyncio.timeout(PATIENCE):
+            while await self.status(request) is not status:
+                await asyncio.sleep(0.02)
 
     async def attempted(self, activity_name: str, times: int) -> None:
         """Wait until an activity has been attempted so many times."""
@@ -125,9 +142,11 @@ class Bank:
         return await examples.status(self.ledger, request.transfer_id)
 
     @asynccontextmanager
-    async def working(self, max_cached_workflows: int = 1000) -> AsyncIterator[None]:
+    async def working(
+        self, max_cached_workflows: int = 1000, activity_slots: int = slots.ACTIVITIES
+    ) -> AsyncIterator[None]:
         """Run a worker for this bank."""
-        activities = all_activities(self.ledger, self.notifier)
+        activities = all_activities(self.ledger, self.notifier, activity_slots)
         client = Client(**(self.client.config() | {"plugins": [WorkerPlugin(activities, sandbox())]}))
-        async with make_worker(client, self.task_queue, [self.gates], max_cached_workflows):
+        async with make_worker(client, self.task_queue, [self.gates], max_cached_workflows, activity_slots):
             yield

@@ -1,18 +1,30 @@
 """A receiver of notifications that remembers what it saw: the one hand-written fake at the outside edge."""
 
+import asyncio
+
 from activities.notifiers import DeliveryFailed
 
 
 class RememberingNotifier:
-    """Takes every notification, unless it is told to refuse the next ones; counts effects by key."""
+    """Takes every notification, unless it is told to refuse the next ones, or to hang; counts effects by key."""
 
     def __init__(self) -> None:
         self.seen: list[tuple[str, str]] = []
         self.refusals = 0
         self.refused = 0
+        self.answers = asyncio.Event()
+        self.answers.set()
+        self.hanging = 0
+        self.most_hanging = 0
 
     async def deliver(self, key: str, body: str) -> None:
-        """Remember a delivery, or refuse it."""
+        """Remember a delivery, or refuse it; not before `answers` is set."""
+        self.hanging += 1
+        self.most_hanging = max(self.most_hanging, self.hanging)
+        try:
+            await self.answers.wait()
+        finally:
+            self.hanging -= 1
         if self.refusals:
             self.refusals -= 1
             self.refused += 1

@@ -1,11 +1,13 @@
 """Every ending a workflow can have, as a short story that a bank plays: the source of the golden histories."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from activities.messages import AccountChange, AccountOpening, DepositRequest, LegOutcome, TransferRequest
+from activities.messages import AccountChange, AccountOpening, DepositRequest, LegOutcome, SweepRequest, TransferRequest
 from engine.submitting import KeyReused, workflow_id
-from ledger import failpoints
+from engine.sweeping import sweep_id
+from ledger import failpoints, operations
 from ledger.account import AccountStatus
 from ledger.operation import SetAccountStatus
 from tests.support.bank import PATIENCE, Bank
@@ -92,6 +94,27 @@ async def notification(bank: Bank) -> str:
     return f"notification/{bank.request('told-later').transfer_id}/notify/settled"
 
 
+async def swept(bank: Bank) -> str:
+    """A sweep that finds a transfer which nobody works on."""
+    request = bank.request("swept")
+    await bank.ledger.apply(operations.debit(request.as_transfer()))
+    await bank.sweep()
+    await bank.transfer(request)
+    return sweep_id(SweepRequest(older_than_seconds=0), bank.task_queue)
+
+
+async def finished_after_a_sweep(bank: Bank) -> str:
+    """The transfer that a sweep has started again: its debit is a replay."""
+    await swept(bank)
+    return workflow_id(bank.request("swept").transfer_id)
+
+
+async def nothing_to_sweep(bank: Bank) -> str:
+    """A sweep of books in which nothing stands still."""
+    await bank.sweep()
+    return sweep_id(SweepRequest(older_than_seconds=0), bank.task_queue)
+
+
 async def account_opened(bank: Bank) -> str:
     """An account is opened."""
     await bank.submitter.open_account(AccountOpening(account_id="dave", currency="EUR"), PATIENCE)
@@ -104,6 +127,18 @@ async def account_changed(bank: Bank) -> str:
     await bank.submitter.set_account(change, PATIENCE)
     await bank.ledger.apply(SetAccountStatus("carol", AccountStatus.OPEN))
     return "account/carol/frozen/any"
+
+
+async def account_changed_at_the_second_look(bank: Bank) -> str:
+    """Between the look and the setting, somebody else changes the account: it looks again."""
+    gate = bank.gates.close("set_account_status", before=True)
+    change = AccountChange(account_id="bob", status=AccountStatus.FROZEN)
+    changing = asyncio.create_task(bank.submitter.set_account(change, PATIENCE))
+    await gate.reached.wait()
+    await bank.ledger.apply(SetAccountStatus("bob", AccountStatus.CLOSED, number=1))
+    gate.open.set()
+    await changing
+    return "account/bob/frozen/any"
 
 
 async def deposited(bank: Bank) -> str:
@@ -130,7 +165,8 @@ ENDINGS: dict[str, Callable[[Bank], Awaitable[str]]] = {
     for ending in (
         settled, rejected, refunded, cancelled_before_the_debit, cancelled_after_a_silent_debit,
         refunded_by_a_cancel, cancelled_too_late, answered_from_the_ledger, key_reused, told_later, notification,
-        account_opened, account_changed, deposited,
+        account_opened, account_changed, account_changed_at_the_second_look, deposited,
+        swept, finished_after_a_sweep, nothing_to_sweep,
     )
 }  # fmt: skip  # a list of names
 """The name of each ending and its story, which returns the workflow id."""

@@ -17,6 +17,7 @@ from ledger.audit import audit
 from tests.support.bank import PATIENCE, Bank
 from tests.support.corpus import BAD_AMOUNTS, BAD_CURRENCIES, BAD_IDS, OWN_ACCOUNTS
 from tests.support.databases import only_sqlite
+from workflows.registry import ALL as ALL_WORKFLOWS
 
 Json = dict[str, Any]
 Run = Callable[[Bank, str, str, bytes], Coroutine[Any, Any, None]]
@@ -209,6 +210,36 @@ async def test_text_that_is_no_message_is_refused_like_a_bad_one(bank: Bank) -> 
     assert await not_refused(bank, run_workflow, "Transfer", BROKEN_TEXTS) == {}
     assert await not_refused(bank, run_activity, "debit", BROKEN_TEXTS) == {}
     await nothing_has_happened(bank)
+
+
+ARGUMENTS: dict[str, list[Any]] = {"none": [], "two": [a_transfer(), a_transfer()], "a message and nothing": [{}, None]}
+
+
+@only_sqlite
+@pytest.mark.parametrize("arguments", ARGUMENTS.values(), ids=ARGUMENTS.keys())
+async def test_the_wrong_number_of_arguments_is_refused_for_good(bank: Bank, arguments: list[Any]) -> None:
+    """
+    As the Web UI lets anybody start a workflow or an activity: not tried again for ever, and nothing is done.
+    """
+
+    async def workflow(name: str) -> None:
+        id = f"{bank.task_queue}-{name}"
+        handle = await bank.client.start_workflow(name, args=arguments, id=id, task_queue=bank.task_queue)
+        await handle.result()
+
+    async def activity(name: str, attempt: int) -> None:
+        id, bound = f"{bank.task_queue}-{name}-{attempt}", timedelta(seconds=PATIENCE)
+        await bank.client.execute_activity(
+            name, args=arguments, id=id, task_queue=bank.task_queue, start_to_close_timeout=bound
+        )
+
+    for each in ALL_WORKFLOWS:
+        assert await refusal(workflow(each.__name__)) is None, each
+    for name in ("debit", "notify", "next_setting"):
+        answers = [await refusal(activity(name, attempt)) for attempt in range(3)]
+        assert set(answers) - {NO_ANSWER} == {None}, name  # see `not_refused`
+    assert await bank.ledger.transfer(ID) is None
+    assert await bank.balances() == [100_00, 0, 0]
 
 
 @only_sqlite

@@ -19,7 +19,9 @@ from activities.notifiers import (
     notifier_from_environment,
 )
 from ledger.errors import MalformedRequest
-from tests.support.bank import Bank
+from ledger.transfer import Status
+from tests.support.bank import PATIENCE, Bank
+from tests.support.databases import only_sqlite
 
 SECRET = "whsec_" + b64encode(secrets.token_bytes(24)).decode()
 
@@ -182,3 +184,31 @@ async def test_a_notification_says_what_the_books_say(bank: Bank) -> None:
     assert body["type"] == "transfer.rejected"
     assert (body["status"], body["iso20022_status"], body["reason"]) == ("rejected", "RJCT", "account_not_found")
     assert (body["amount_minor"], body["currency"], body["source"]) == (25_00, "USD", "alice")
+
+
+@only_sqlite
+async def test_a_receiver_that_hangs_leaves_room_for_money(idle_bank: Bank) -> None:
+    """
+    Four slots, two deliveries that do not end, ten transfers: all settle, and what was refused is told later.
+    """
+    bank = idle_bank
+    requests = [bank.request(f"T{number}", amount_minor=1_00) for number in range(10)]
+    keys = {f"{request.transfer_id}/notify/settled" for request in requests}
+    bank.notifier.answers.clear()
+
+    async with bank.working(activity_slots=4):
+        submitted = [await bank.start(request) for request in requests]
+        async with asyncio.timeout(PATIENCE):
+            while {await bank.status(request) for request in requests} != {Status.SETTLED}:
+                await asyncio.sleep(0.02)
+        seen_by_then = list(bank.notifier.seen)
+        bank.notifier.answers.set()
+        outcomes = [await bank.outcome(each) for each in submitted]
+        async with asyncio.timeout(PATIENCE):
+            while {key for key, _ in bank.notifier.seen} != keys:
+                await asyncio.sleep(0.05)
+
+    assert seen_by_then == []
+    assert bank.notifier.most_hanging == 2
+    assert {outcome.status for outcome in outcomes} == {Status.SETTLED}
+    assert await bank.balances() == [90_00, 10_00, 0]

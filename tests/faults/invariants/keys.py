@@ -70,14 +70,14 @@ def _moved(posting: Row) -> tuple[str, str, int, str]:
 
 
 def _due(leg: str, asked: dict[str, str | int]) -> tuple[object, ...]:
-    currency = asked["currency"]
+    currency = asked.get("currency")
     between = {
         "debit": (asked.get("source"), f"transit:{currency}"),
         "credit": (f"transit:{currency}", asked.get("destination")),
         "refund": (f"transit:{currency}", asked.get("source")),
         "deposit": (f"cash:{currency}", asked.get("account")),
     }
-    return *between.get(leg, (None, None)), asked["amount_minor"], currency
+    return *between.get(leg, (None, None)), asked.get("amount_minor"), currency
 
 
 def _wrong_fences(rows: Rows) -> Iterator[str]:

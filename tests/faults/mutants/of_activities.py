@@ -32,9 +32,9 @@ def notification_before_commit() -> None:
     ways_out: dict[int, Notifier] = {}
     prepare = NotifyActivities.__init__
 
-    def remember(self: NotifyActivities, ledger: Ledger, notifier: Notifier) -> None:
+    def remember(self: NotifyActivities, ledger: Ledger, notifier: Notifier, at_once: int = 250) -> None:
         ways_out[id(ledger)] = notifier
-        prepare(self, ledger, notifier)
+        prepare(self, ledger, notifier, at_once)
 
     async def apply(self: LedgerActivities, request: Request) -> LegOutcome:
         if isinstance(request, Operation) and request.key.endswith("/credit"):

@@ -79,7 +79,7 @@ def _pin(requests: Sequence[Request], connection: Connection) -> None:
     for request in requests:
         if isinstance(request, Operation) and request.key not in books.operations:
             books.record(request, Outcome(OutcomeKind.REJECTED, "unavailable", "the database did not answer"))
-    books.changes.operations[:] = [replace(recorded, transfer_id=None) for recorded in books.changes.operations]
+    books.changes.operations[:] = [recorded._replace(transfer_id=None) for recorded in books.changes.operations]
     store.write(connection, books.changes)
 
 

@@ -165,6 +165,7 @@ async def _back_up(url: str) -> "Callable[[], Awaitable[str]]":
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
         path = Path(str(parsed.database))
+        assert not Path(f"{path}-wal").exists(), "the last connection that closes leaves one file"
         shutil.copy2(path, f"{path}.kept")
 
         async def put_back() -> str:

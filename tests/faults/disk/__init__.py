@@ -1,0 +1,1 @@
+"""What the disk may do to the books: a small program on them, and the system calls between it and the disk."""

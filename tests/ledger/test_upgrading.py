@@ -1,0 +1,145 @@
+"""Books that an earlier release filled are brought to the present schema: whole, or not at all."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from sqlalchemy import event, text
+
+from ledger.book import Ledger
+from ledger.database import open_database, parse_url
+from ledger.migrations import is_current, migrate
+from ledger.operations import credit, debit, refund
+from ledger.reader import Reader, StatementLine
+from tests.support.databases import only_sqlite
+from tests.support.examples import a_transfer, balances, open_with, transfers
+from tests.support.invariants import check_books
+from tests.support.postgres import Postgres
+
+NAMES = ("alice", "bob", "transit:USD", "cash:USD")
+
+
+@pytest.fixture
+def empty_url(request: pytest.FixtureRequest, database_url: str) -> Iterator[str]:
+    """The URL of a database without any schema."""
+    if not database_url.startswith("postgresql"):
+        yield database_url  # no file yet
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    url = server.create_empty()
+    yield url
+    server.drop(url)
+
+
+@pytest.fixture
+async def old(empty_url: str) -> AsyncIterator[Ledger]:
+    """Books as the first release made and filled them: migration 0001, and rows in every table."""
+    engine = open_database(parse_url(empty_url))
+    await migrate(engine, "0001")
+    books = Ledger(engine)
+    await open_with(books, alice=1000_00, bob=50_00)
+    settled, refunded = a_transfer("settled"), a_transfer("refunded")
+    await books.apply_all([debit(settled), debit(refunded), debit(a_transfer("poor", amount_minor=10_000_00))])
+    await books.apply_all([credit(settled), refund(refunded, "asked"), *map(debit, transfers(60, amount_minor=1))])
+    yield books
+    await books.writer.aclose()
+    await engine.dispose()
+
+
+async def test_filled_books_are_upgraded_without_a_change(old: Ledger, empty_url: str) -> None:
+    """Every balance, every line of every statement and every recorded answer is what it was."""
+    before = await check_books(old.engine), [await old.statement(name) for name in NAMES]
+    assert not await is_current(old.engine)
+
+    async with Ledger.open(empty_url) as ledger:
+        assert await is_current(ledger.engine)
+        assert (await check_books(ledger.engine), [await ledger.statement(name) for name in NAMES]) == before
+        assert (await ledger.apply(debit(a_transfer("settled")))).replayed
+        assert await balances(ledger, *NAMES) == [974_40, 75_00, 60, 1050_00]
+
+
+async def test_upgraded_books_go_on(old: Ledger, empty_url: str) -> None:
+    """What the first release left on its way is credited, and the money arrives."""
+    async with Ledger.open(empty_url) as ledger:
+        credited = await ledger.apply_all([credit(transfer) for transfer in transfers(60, amount_minor=1)])
+
+        assert all(outcome.applied for outcome in credited)
+        assert await balances(ledger, "bob", "transit:USD") == [75_60, 0]
+        await check_books(ledger.engine)
+
+
+@only_sqlite
+@pytest.mark.parametrize("at", range(1, 6))
+async def test_an_upgrade_that_is_cut_short_leaves_the_old_books(old: Ledger, empty_url: str, at: int) -> None:
+    """Whichever of its statements is the last one: the books are as before, and the next start upgrades them."""
+    engine = open_database(parse_url(empty_url))
+    changes: list[str] = []
+
+    def cut(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        if statement.startswith(("DROP", "CREATE", "UPDATE alembic_version")):
+            changes.append(statement)
+            if len(changes) == at:
+                raise OSError("cut short")
+
+    event.listen(engine.sync_engine, "before_cursor_execute", cut)
+    before = await _indexes(old)
+
+    with pytest.raises(OSError, match="cut short"):
+        await migrate(engine)
+
+    await engine.dispose()
+    assert (await is_current(old.engine), await _indexes(old)) == (False, before)
+
+    async with Ledger.open(empty_url) as ledger:
+        assert await balances(ledger, *NAMES) == [974_40, 75_00, 60, 1050_00]
+        assert await _indexes(ledger) != before
+
+
+async def _indexes(books: Reader) -> set[str]:
+    async with books.engine.connect() as connection:
+        return set(await connection.scalars(text("SELECT sql FROM sqlite_master WHERE tbl_name = 'postings'")))
+
+
+@only_sqlite
+async def test_a_statement_is_looked_up_and_never_searched_for(ledger: Ledger) -> None:
+    """Both sides of an account are found through their index, in every block; no statement reads all postings."""
+    asked: list[tuple[str, object]] = []
+    event.listen(
+        ledger.engine.sync_engine,
+        "before_cursor_execute",
+        lambda _connection, _cursor, statement, parameters, *_rest: asked.append((statement, parameters)),
+    )
+    await open_with(ledger, alice=100_00)
+    await ledger.statement("alice")
+    statement, parameters = asked[-1]
+
+    async with ledger.engine.connect() as connection:
+        plan = (await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)).all()  # type: ignore[arg-type]
+
+    steps = [step.detail for step in plan if "postings" in step.detail]
+    for side in ("debit", "credit"):
+        used = f"SEARCH postings USING INDEX postings_by_block_and_{side}_account (<expr>=? AND {side}_account_id=?)"
+        assert used in steps
+    assert not [step for step in steps if step.startswith("SCAN postings")]
+
+
+@only_sqlite
+async def test_a_statement_finds_the_postings_of_every_block(ledger: Ledger) -> None:
+    """The first and the last posting of a block, blocks without any, and what comes after such a gap."""
+    await open_with(ledger, alice=100_00, bob=0)
+    for number, last in enumerate((4094, 8191, 50_000)):
+        async with ledger.engine.begin() as connection:
+            await connection.execute(
+                text("UPDATE sqlite_sequence SET seq = :last WHERE name = 'postings'"), {"last": last}
+            )
+        transfer = a_transfer(f"T{number}")
+        await ledger.apply_all([debit(transfer), credit(transfer)])
+
+    found = {name: [line.sequence for line in await _lines(ledger, name)] for name in ("alice", "bob")}
+
+    assert found == {"alice": [1, 4095, 8192, 50_001], "bob": [4096, 8193, 50_002]}
+
+
+async def _lines(books: Reader, account_id: str) -> list[StatementLine]:
+    statement = await books.statement(account_id)
+    assert statement is not None
+    return statement[1]
