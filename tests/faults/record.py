@@ -36,9 +36,13 @@ class Record:
     """Where a part writes down what happens. One per process, part and database."""
 
     def __init__(self, file: Path) -> None:
-        self._file = open(file, "a", encoding="utf-8")  # noqa: SIM115  # closed with the process: every line is flushed
+        self._file = open(file, "a", encoding="utf-8")  # noqa: SIM115  # every line is flushed
         self.failed = 0
         self.passed = 0
+
+    def close(self) -> None:
+        """No more lines. A part's process need not say so."""
+        self._file.close()
 
     @contextmanager
     def case(self, name: str) -> Iterator[Trial]:

@@ -19,7 +19,7 @@ from ledger.book import Ledger
 from ledger.operation import SetAccountStatus
 from tests.faults.callers import Asking, ask
 from tests.faults.checking import effects, gather, problems
-from tests.faults.evidence import Answer, Delivery, Evidence, Observation
+from tests.faults.evidence import Answer, Delivery, Evidence, Observation, Rows
 from tests.faults.invariants import CHECKS, violations
 from tests.faults.spoiled import SPOILED, Spoiled
 from tests.support.bank import Bank
@@ -136,3 +136,19 @@ def test_every_invariant_has_two_ways_of_being_violated_that_it_names() -> None:
 
     assert {name for name in CHECKS if ways.count(name) < 2} == set()
     assert set(ways) == set(CHECKS)
+
+
+def test_a_counted_setting_of_an_account_belongs_to_no_transfer() -> None:
+    """
+    A change of an account has a key without a transfer; one that names another account is told.
+    """
+    setting = {
+        "key": "alice/setting/1",
+        "outcome": "applied",
+        "transfer_id": None,
+        "fingerprint": '{"account": "alice", "status": "frozen"}',
+    }
+    strange = setting | {"key": "bob/setting/1"}
+
+    assert CHECKS["I4"](Evidence(Rows(operations=[setting]))) == []
+    assert len(CHECKS["I4"](Evidence(Rows(operations=[strange])))) == 1

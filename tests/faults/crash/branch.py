@@ -87,19 +87,28 @@ class Branch:
                 try:
                     said = await scenario.ask(submitter, id)
                 except Unanswered as error:
-                    self._note(scenario, id, asked_at, error=error)
+                    self._note(scenario, id, asked_at, error=type(error).__name__)
                     continue
                 self._note(scenario, id, asked_at, said)
                 return said
 
     async def call(self, scenario: Scenario, id: str, armed: str) -> tuple[Any, int | None]:
         """Ask once, by a process of its own. Returns what it said, if anything, and the signal that killed it."""
+        asked_at = time.monotonic()
         process = Fork(caller.main, self.place, scenario.name, id, armed)
         try:
             said = await process.hear()
         except EOFError:
             said = None
         exit = await process.ended()
+        match said:
+            case ("told", answer, _):
+                self._note(scenario, id, asked_at, answer)
+            case ("failed", error, _):
+                accident = error.partition(":")[0]  # its own fault stands for any end of a caller in the middle
+                self._note(scenario, id, asked_at, error="Interrupted" if accident == "FailpointError" else accident)
+            case _:
+                self._note(scenario, id, asked_at, error="Killed")
         return said, exit if exit < 0 else None
 
     async def wait(self, workflow_id: str) -> None:
@@ -112,7 +121,7 @@ class Branch:
         return await read_rows(self.place.ledger_url)
 
     def _note(
-        self, scenario: Scenario, id: str, asked_at: float, said: Said | None = None, error: Exception | None = None
+        self, scenario: Scenario, id: str, asked_at: float, said: Said | None = None, error: str | None = None
     ) -> None:
         if not scenario.is_transfer:
             return
@@ -127,7 +136,7 @@ class Branch:
                 0 if status == "settled" else 3 if status else 5,
                 status,
                 said.reason if said else None,
-                error=type(error).__name__ if error else None,
+                error=error,
             )
         )
 

@@ -10,6 +10,7 @@ from tests.faults.invariants import lookup
 MOVES = frozenset({"debit", "credit", "refund", "deposit"})
 """The legs that move money. A cancel moves nothing."""
 
+_SETTING = "/setting/"
 FENCED_BY = {"debit": "cancel", "credit": "refund"}
 
 
@@ -51,7 +52,10 @@ def _other_content(rows: Rows) -> Iterator[str]:
         key, leg = operation["key"], _leg(operation["key"])
         asked = json.loads(operation["fingerprint"])
         transfer = transfers.get(operation["transfer_id"])
-        if leg != "deposit" and (transfer is None or key != f"{transfer['id']}/{leg}"):
+        if _SETTING in key:  # a change of an account, counted; it belongs to no transfer
+            if operation["transfer_id"] is not None or not key.startswith(f"{asked.get('account')}/"):
+                yield f"{key} was asked {asked}, for transfer {operation['transfer_id']}"
+        elif leg != "deposit" and (transfer is None or key != f"{transfer['id']}/{leg}"):
             yield f"{key} belongs to transfer {operation['transfer_id']}, which has no such key"
         elif transfer is not None and asked != _content(transfer):
             yield f"{key} was asked {asked}, and its transfer is {_content(transfer)}"
