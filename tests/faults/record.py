@@ -40,10 +40,6 @@ class Record:
         self.failed = 0
         self.passed = 0
 
-    def close(self) -> None:
-        """No more lines. A part's process need not say so."""
-        self._file.close()
-
     @contextmanager
     def case(self, name: str) -> Iterator[Trial]:
         """Try one case. What it raises is a problem of the case, and the next one goes on; a cancel is not caught."""
