@@ -56,7 +56,9 @@ async def test_a_migration_gives_way_to_who_holds_a_table(postgres: Postgres, ca
 async def test_a_migration_may_take_longer_than_a_posting(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
     """It has bounds of its own; here a migration of two seconds, and postings that may take one."""
     monkeypatch.setattr(database, "WRITING", Bounds(1, 1))
-    monkeypatch.setattr(migrations, "_upgrade", lambda connection: connection.execute(text("SELECT pg_sleep(2)")))
+    monkeypatch.setattr(
+        migrations, "_upgrade", lambda connection, _revision: connection.execute(text("SELECT pg_sleep(2)"))
+    )
     url = postgres.create_empty()
     engine = open_database(parse_url(url))
 
