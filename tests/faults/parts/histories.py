@@ -43,7 +43,11 @@ NOTHING_MOVED = [100_00, 0, 0, 0]
 
 SETTLED = [75_00, 25_00, 0, 0]
 BALANCES = dict.fromkeys(
-    ("settled", "cancelled_too_late", "answered_from_the_ledger", "key_reused", "told_later", "notification"), SETTLED
+    (
+        *("settled", "cancelled_too_late", "answered_from_the_ledger", "key_reused", "told_later", "notification"),
+        *("swept", "finished_after_a_sweep"),
+    ),
+    SETTLED,
 ) | {"deposited": [101_00, 0, 0, 0]}
 """How each ending leaves the books; those that are not named move nothing."""
 

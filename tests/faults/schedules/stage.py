@@ -36,6 +36,8 @@ class Stage:
 
     def __init__(self, blocked: Blocked | None) -> None:
         self._blocked = blocked
+        self.waiting: set[str] = set()
+        """Who waits for the answer of a ledger that all share."""
         self._paused: dict[str, asyncio.Future[None]] = {}
         self._changed = asyncio.Event()
 
@@ -79,9 +81,9 @@ class Stage:
         return all(task.done() for task in tasks.values()) and not self._paused
 
     def _moving(self, tasks: Mapping[str, asyncio.Task[Words]], blocked: set[str]) -> bool:
-        if LEDGER in self._paused:
-            return False  # the others stand, or wait for the ledger
         still = {name for name, task in tasks.items() if not task.done() and name not in self._paused}
+        if LEDGER in self._paused:
+            return bool(still - self.waiting)  # the ledger stands, and whoever waits for it
         return bool(still - blocked) or (bool(still) and not self._paused)
 
 

@@ -1,9 +1,10 @@
 """Steps: where an actor pauses, and who waits for a lock.
 
 The failpoints of the ledger are the steps on both databases: armed everywhere, with a pause in place of a fate. On
-PostgreSQL the statements are steps, too. Nothing of the ledger is replaced.
+PostgreSQL the statements are steps, too.
 """
 
+import asyncio
 import contextvars
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager
@@ -14,6 +15,7 @@ from sqlalchemy import Connection, event, make_url
 
 from ledger import failpoints
 from ledger.book import Ledger
+from ledger.operation import Outcome, Request
 from tests.faults.schedules.stage import LEDGER, Blocked, Stage
 
 SITES = (
@@ -47,12 +49,32 @@ def stepping(stage: Stage, ledgers: Mapping[str, Ledger], backends: Backends, *,
     failpoints._stall = step
     try:
         with ExitStack() as stack:
+            if shared:
+                stack.enter_context(_queueing(stage, next(iter(ledgers.values()))))
             for name, ledger in {} if shared else ledgers.items():
                 stack.enter_context(_statements(stage, name, ledger, backends, fine))
             yield
     finally:
         failpoints._stall = stall
         failpoints.arm("")
+
+
+@contextmanager
+def _queueing(stage: Stage, ledger: Ledger) -> Iterator[None]:
+    """Note who waits for an answer of the ledger: whoever does not, and does not pause, is still on its way."""
+    enqueue = ledger._enqueue
+
+    def noted(request: Request) -> "asyncio.Future[Outcome]":
+        name, answer = actor.get(), enqueue(request)
+        stage.waiting.add(name)
+        answer.add_done_callback(lambda _: stage.waiting.discard(name))
+        return answer
+
+    ledger._enqueue = noted  # type: ignore[method-assign]  # of this one ledger, for the length of the block
+    try:
+        yield
+    finally:
+        ledger._enqueue = enqueue  # type: ignore[method-assign]  # as above
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 from temporalio.client import Client, WorkflowExecutionStatus
@@ -12,6 +12,7 @@ from temporalio.service import RPCError
 
 from ledger.audit import audit
 from ledger.book import Ledger
+from ledger.keys import notification_key
 from tests.faults.evidence import Answer, Delivery, Evidence, Execution, read_rows
 from tests.faults.invariants import violations
 from tests.support.examples import balances, open_with
@@ -85,6 +86,15 @@ class Branch:
         assert status is not None
         result = await handle.result() if status is WorkflowExecutionStatus.COMPLETED else None
         self.executions.append(Execution(workflow_id, there.run_id, there.workflow_type, status.name, result))
+
+    async def told(self, transfer_id: str) -> None:
+        """Wait until the outside has been told how a transfer ended, or that has taken too long."""
+        state = await self.ledger.transfer(transfer_id)
+        key = notification_key(transfer_id, state.status) if state else ""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOKING_SECONDS):
+                while (told := await self.ledger.notification(key)) is not None and told.delivered_at is None:
+                    await asyncio.sleep(0.2)
 
     async def wrong(self) -> list[str]:
         """What is wrong with the books and with all that was seen of them: by the invariants and by the audit."""

@@ -122,6 +122,7 @@ class Playing:
 
     async def _check(self, scene: Scene, request: TransferRequest, answers: list[str]) -> None:
         played, id = self.played, request.transfer_id
+        await self.branch.told(id)  # while there is a worker: it may have been left to a workflow of its own
         await self.branch.saw(self.direct, workflow_id(id))
         played.transfers += 1
         state = await self.branch.ledger.transfer(id)
