@@ -3,10 +3,13 @@
 Where none of them says an address, the embedded server of the data folder is used, if there is one.
 """
 
+import logging
 from collections.abc import Sequence
+from functools import cache
 
 from temporalio.client import Client, Plugin
 from temporalio.envconfig import ClientConfig
+from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.service import GrpcCompression, KeepAliveConfig, RPCError
 
 from engine.settings import EmbeddedAddress, Settings
@@ -30,12 +33,24 @@ async def connect(settings: Settings, plugins: Sequence[Plugin], address: str | 
     compression = GrpcCompression.NONE if on_this_host else GrpcCompression.GZIP
     try:
         return await Client.connect(
-            **config, plugins=plugins, grpc_compression=compression, keep_alive_config=KEEP_ALIVE
+            **config,
+            plugins=plugins,
+            grpc_compression=compression,
+            keep_alive_config=KEEP_ALIVE,
+            runtime=runtime(),
         )
     except (RPCError, RuntimeError) as error:  # the SDK's native client reports a refused connection as RuntimeError
         raise NotReachable(
             f"Temporal does not answer at {address}. Start it with `make up`, or set TEMPORAL_ADDRESS. ({error})"
         ) from error
+
+
+@cache
+def runtime() -> Runtime:
+    """This process's native part of the SDK. By itself it would log to standard output, into the middle of `--json`."""
+    forwarded = LogForwardingConfig(logger=logging.getLogger("temporalio.core"))
+    levels = TelemetryFilter(core_level="WARN", other_level="ERROR")
+    return Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(filter=levels, forwarding=forwarded)))
 
 
 def workflow_url(settings: Settings, namespace: str, workflow_id: str, run_id: str | None) -> str | None:

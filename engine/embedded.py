@@ -20,6 +20,7 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from engine.connection import runtime
 from engine.search_attributes import as_flags
 from engine.settings import EmbeddedAddress
 
@@ -131,7 +132,7 @@ class EmbeddedServer:
                 log = self._data / "temporal.log"
                 raise CannotStart(f"Temporal ended at once with status {self._process.returncode}; see {log}")
             with contextlib.suppress(RPCError, RuntimeError):
-                client = await Client.connect(self.address)
+                client = await Client.connect(self.address, runtime=runtime())
                 await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace="default"))
                 return
             await asyncio.sleep(0.05)
