@@ -32,6 +32,10 @@ async def test_formance_994a437a0_a_lock_on_a_missing_row_locks_nothing(database
     async with Ledger.open(database_url) as one, Ledger.open(database_url) as other:
         for n in range(20):
             name = f"account-{n}"
+            early = [deposit(f"{name}-early-{who}", name, 5_00, "USD") for who in range(2)]
+            answers = await asyncio.gather(one.apply(early[0]), other.apply(early[1]))
+            assert [answer.code for answer in answers] == [Code.ACCOUNT_NOT_FOUND] * 2
+            assert await one.account(name) is None
             await asyncio.gather(
                 *(worker.apply(OpenAccount(name, "USD")) for worker in (one, other)),
                 *(worker.apply(deposit(f"{name}-{who}", name, 5_00, "USD")) for who, worker in enumerate((one, other))),
