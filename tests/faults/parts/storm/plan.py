@@ -114,8 +114,11 @@ _SITES = (
     "notify.after_delivery",
 )
 HORIZON_SECONDS = 400.0
-PAUSE_SECONDS = 2.2
-"""The mean time between two faults."""
+PAUSE_SECONDS = 1.6
+"""The mean time between two faults of a squall."""
+
+SQUALL_SECONDS, CALM_SECONDS = 9.0, 13.0
+"""A storm is squalls with calms between them, in which its callers catch up: else it would be about a few transfers."""
 
 
 def draw(chance: random.Random, database: str, name: str, transfers: int, quick: bool) -> Plan:
@@ -171,6 +174,8 @@ def _faults(
         kind = first.pop() if first else chance.choices(order, weights)[0]
         faults.append(PlannedFault(at, kind, chance.uniform(*kinds[kind]), chance.random(), _detail(chance, kind)))
         at += chance.expovariate(1 / PAUSE_SECONDS)
+        if at % (SQUALL_SECONDS + CALM_SECONDS) > SQUALL_SECONDS:
+            at += SQUALL_SECONDS + CALM_SECONDS - at % (SQUALL_SECONDS + CALM_SECONDS)
     return tuple(faults)
 
 
