@@ -18,7 +18,7 @@ async def run(run: Run) -> None:
         trial.problems += [f"{test.name}: {test.problem}" for test in tested if test.problem]
     for mutant in mutants:
         with run.record.case(mutant.name) as trial:
-            selection = ["-x", "--timeout=40", "-k", run.database, *mutant.killers]
+            selection = ["-x", "--timeout=20", "-k", run.database, *mutant.killers]
             tested = await run_tests(run.folder / f"{mutant.name}.xml", selection, {ENVIRONMENT: mutant.name})
             killed_by = next((test.name for test in tested if test.problem), None)
             run.record.mutant(mutant.name, killed_by)

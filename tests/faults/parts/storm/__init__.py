@@ -71,6 +71,11 @@ async def _round(run: Run, trial: Trial, name: str, begun: float) -> None:
             storm_seconds = time.monotonic() - storm_began
             healed = await heal(open_bank, callers, nemesis, plan)
         _timeline(run, observer, storm_began - begun, healed)
+        if len(callers.begun) < len(plan.transfers):
+            run.record.gap(
+                f"storm on {run.database}: {len(callers.begun)} of {len(plan.transfers)} planned transfers were begun "
+                f"in its {STORM_SECONDS:.0f} s; SOAK=minutes goes on with more rounds"
+            )
         run.record.figure("storm: transfers per second under faults", round(len(callers.begun) / storm_seconds, 1))
         await _judge(run, trial, open_bank, plan, callers, nemesis, observer, healed)
     for hand in open_bank.hands:
