@@ -67,7 +67,9 @@ async def fill(ledger: Ledger, load: Load, count: int) -> None:
         "source_after": _SOURCE_AFTER.format(**words),
         "destination_after": _DESTINATION_AFTER.format(**words),
     }
-    patient = open_database(ledger.engine.url, bounds=AUDITING)  # a posting's bounds are too short for a million
+    patient = ledger.engine
+    if patient.dialect.name == "postgresql":
+        patient = open_database(patient.url, bounds=AUDITING)  # a posting's bounds are too short for a million
     try:
         async with patient.begin() as connection:
             for statement in _INSERTS:
@@ -77,6 +79,7 @@ async def fill(ledger: Ledger, load: Load, count: int) -> None:
                 await connection.exec_driver_sql("VACUUM ANALYZE")  # what autovacuum would have done in those years
         report = await audit(Reader(patient))
     finally:
-        await patient.dispose()
+        if patient is not ledger.engine:
+            await patient.dispose()
     if not report.ok:
         raise RuntimeError(f"the filled books are wrong: {report.violations[:3]}")

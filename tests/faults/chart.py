@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from html import escape
+from itertools import pairwise
 
 from tests.faults.findings import Line
 
@@ -10,12 +11,12 @@ _INK, _FAULT, _BAR, _HEAL = "#57606a", "#cf222e", "#2da44e", "#0969da"
 
 
 def timeline(title: str, points: Sequence[Line]) -> str:
-    """An SVG of points: `what` is a kind of fault, `settled` (with `count`, over `width` seconds), or `healed`."""
+    """An SVG of points: a `fault` of a `kind` that lasts for `seconds`, `settled` with a `count`, or `healed`."""
     end = max(point["at"] for point in points) or 1.0
     settled = [point for point in points if point["what"] == "settled"]
     healed = [point["at"] for point in points if point["what"] == "healed"]
-    faults = [point for point in points if point["what"] not in ("settled", "healed")]
-    lanes = sorted({point["what"] for point in faults})
+    faults = [point for point in points if point["what"] == "fault"]
+    lanes = sorted({point["kind"] for point in faults})
     top, scale = 40, _WIDTH / end
     floor = top + _LANE * len(lanes) + 20 + _BARS
     parts = [_text(_LEFT, 20, title, "bold")]
@@ -24,9 +25,10 @@ def timeline(title: str, points: Sequence[Line]) -> str:
         parts.append(_text(_LEFT - 8, y + 11, lane, anchor="end"))
         parts.append(f'<path d="M{_LEFT} {y + 8}h{_WIDTH}" stroke="#d0d7de" stroke-width="1"/>')
         parts += [
-            f'<rect x="{_LEFT + point["at"] * scale:.1f}" y="{y + 2}" width="3" height="12" fill="{_FAULT}"/>'
+            f'<rect x="{_LEFT + point["at"] * scale:.1f}" y="{y + 2}" width="{max(point["seconds"] * scale, 3):.1f}" '
+            f'height="12" fill="{_FAULT}"/>'
             for point in faults
-            if point["what"] == lane
+            if point["kind"] == lane
         ]
     parts += _bars(settled, scale, floor)
     parts += [
@@ -44,12 +46,13 @@ def _bars(settled: Sequence[Line], scale: float, floor: float) -> list[str]:
     most = max((point["count"] for point in settled), default=0)
     if not most:
         return []
+    width = min(after["at"] - before["at"] for before, after in pairwise(settled)) if len(settled) > 1 else 1.0
     bars = [
         f'<rect x="{_LEFT + point["at"] * scale:.1f}" y="{floor - _BARS * point["count"] / most:.1f}" '
-        f'width="{max(point["width"] * scale - 1, 1):.1f}" height="{_BARS * point["count"] / most:.1f}" fill="{_BAR}"/>'
+        f'width="{max(width * scale - 1, 1):.1f}" height="{_BARS * point["count"] / most:.1f}" fill="{_BAR}"/>'
         for point in settled
     ]
-    label = f"ended transfers (most: {most / settled[0]['width']:.0f} a second)"
+    label = f"ended transfers (most: {most / width:.0f} a second)"
     return [*bars, _text(_LEFT - 8, floor - _BARS / 2, label, anchor="end")]
 
 

@@ -54,7 +54,9 @@ async def run(arguments: argparse.Namespace) -> int:
         _tell(console, ended)
         return ended
 
-    ended = await asyncio.gather(*(one(part, database) for part, database in wanted))
+    begun_in_order = sorted(wanted, key=lambda each: not each[0].comes_first)
+    running = {each: asyncio.create_task(one(*each)) for each in begun_in_order}
+    ended = await asyncio.gather(*(running[each] for each in wanted))
     is_whole = parts == list(PARTS) and not arguments.database and arguments.case == "*" and not arguments.quick
     return report.conclude(console, ended, arguments.seed, time.monotonic() - begun, is_whole)
 

@@ -11,6 +11,7 @@ from random import Random
 from tests.faults.crash.branch import Surroundings, open_branch
 from tests.faults.crash.instrumented_worker import Passage
 from tests.faults.crash.scenarios import Scenario
+from tests.support.databases import DATABASES
 
 FATES = {"kill": "kill", "raise": "raise", "stall": "stall:1.5"}
 """A stall is longer than an attempt may take: what goes on after it is a zombie, and has been asked again meanwhile."""
@@ -84,15 +85,22 @@ async def discover(surroundings: Surroundings, scenario: Scenario) -> list[Site]
     return [site for site in sites if site.nth == 1 or not site.is_of_a_retry]
 
 
-def one_of_each(sites: Sequence[Site], random: Random) -> list[Case]:
-    """Each place in the code, each passage of it and each fate once, in a scenario that chance chooses.
+def one_of_each(sites: Sequence[Site], seed: int, database: str) -> list[Case]:
+    """Each place in the code and each passage of it, with a share of the fates, in a scenario that chance chooses.
 
-    A debit's transaction is the same code in every scenario that has one.
+    A debit's transaction is the same code in every scenario that has one, and nearly the same on every database: of
+    a place's three fates one database has two and another has one, and the seed chooses which.
     """
     places: defaultdict[tuple[str, str | None, int], list[Site]] = defaultdict(list)
     for site in sites:
         places[site.name, site.key, site.nth].append(site)
-    return [Case(random.choice(alike), fate) for alike in places.values() for fate in FATES]
+    chosen = []
+    for place, alike in places.items():
+        chance = Random(f"{seed}/{place}")
+        first = chance.choice(DATABASES) == database
+        fates = chance.sample(sorted(FATES), len(FATES))
+        chosen += [Case(chance.choice(alike), fate) for fate in (fates[::2] if first else fates[1::2])]
+    return chosen
 
 
 def _counted(passages: Sequence[Passage], id: str) -> set[tuple[str, str | None, int]]:

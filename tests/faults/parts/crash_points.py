@@ -81,10 +81,10 @@ def _planned(run: Run, sites: Sequence[Site]) -> list[Case]:
     if run.soak_minutes:
         planned = every
     else:
-        planned = one_of_each(sites, run.random)
+        planned = one_of_each(sites, run.seed, run.database)
         run.record.gap(
-            f"crash points on {run.database}: {len(planned)} of {len(every)} cases, each place and fate in one "
-            f"scenario chosen by the seed; all of them with --soak"
+            f"crash points on {run.database}: {len(planned)} of {len(every)} cases: each place, with one or two of the "
+            f"three fates (the other database has the rest), in a scenario chosen by the seed; all with --soak"
         )
     run.random.shuffle(planned)
     return planned

@@ -3,9 +3,14 @@
 The same tests pass without the mutant, in the same run: else a failure would prove nothing.
 """
 
-from tests.faults.mutants import ENVIRONMENT, MUTANTS
+import asyncio
+
+from tests.faults.mutants import ENVIRONMENT, MUTANTS, Mutant
 from tests.faults.pytest_run import run_tests
 from tests.faults.run import Run
+
+AT_ONCE = 3
+"""Mutants at the same time: most of what they do is wait for an answer that never comes."""
 
 
 async def run(run: Run) -> None:
@@ -16,7 +21,12 @@ async def run(run: Run) -> None:
         tested = await run_tests(run.folder / "none.xml", ["-k", run.database, *killers])
         trial.expect(bool(tested), "no test ran")
         trial.problems += [f"{test.name}: {test.problem}" for test in tested if test.problem]
-    for mutant in mutants:
+    turns = asyncio.Semaphore(AT_ONCE)
+    await asyncio.gather(*(_let_loose(run, mutant, turns) for mutant in mutants))
+
+
+async def _let_loose(run: Run, mutant: Mutant, turns: asyncio.Semaphore) -> None:
+    async with turns:
         with run.record.case(mutant.name) as trial:
             selection = ["-x", "--timeout=20", "-k", run.database, *mutant.killers]
             tested = await run_tests(run.folder / f"{mutant.name}.xml", selection, {ENVIRONMENT: mutant.name})

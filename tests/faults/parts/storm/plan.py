@@ -20,7 +20,7 @@ POOR = ("eve", "finn")
 MONEY = {HOT: 10_000_00, MOODY: 5_000_00, **dict.fromkeys(RICH, 50_000_00), **dict.fromkeys(POOR, 40_00)}
 """What every account has in the beginning, in minor units."""
 
-CALLERS = 64
+CALLERS = 200
 STARTERS = 16
 """How many transfers of a full storm are asked for by real starter processes; each takes a second of processor time."""
 
@@ -117,7 +117,7 @@ HORIZON_SECONDS = 400.0
 PAUSE_SECONDS = 1.6
 """The mean time between two faults of a squall."""
 
-SQUALL_SECONDS, CALM_SECONDS = 9.0, 13.0
+SQUALL_SECONDS, CALM_SECONDS = 7.0, 15.0
 """A storm is squalls with calms between them, in which its callers catch up: else it would be about a few transfers."""
 
 
