@@ -31,7 +31,7 @@ from tests.faults.run import Run
 
 TRANSFERS, QUICK_TRANSFERS = 2_000, 60
 WORKERS = {"sqlite": 1, "postgresql": 2}
-STORM_SECONDS = 170.0
+STORM_SECONDS = 230.0
 """After which nothing new is begun, however slow the machine."""
 
 STEP_SECONDS = 0.5
