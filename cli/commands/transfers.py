@@ -1,0 +1,62 @@
+"""transfer, status, cancel: what a caller does with one transfer."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.commands.options import Json, Timeout, TransferId
+from engine.settings import Settings
+from ledger.money import parse_amount
+
+if TYPE_CHECKING:
+    from cli.answers import Answer
+
+
+def transfer(
+    id: Annotated[str, typer.Option("--id", help="Your business id of the transfer: the key to everything.")],
+    source: Annotated[str, typer.Option("--from", help="The account that pays.")],
+    destination: Annotated[str, typer.Option("--to", help="The account that is paid.")],
+    amount: Annotated[str, typer.Option("--amount", help="How much, such as 25.00.")],
+    currency: Annotated[str, typer.Option("--currency", help="The currency (ISO 4217).")] = "USD",
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for the outcome.")] = False,
+    timeout: Timeout = 30.0,
+    as_json: Json = False,
+) -> None:
+    """Move money from one account to another, once per id, and say how it ended."""
+    from cli.answers import give
+
+    async def work() -> "Answer":
+        from activities.messages import TransferRequest
+        from cli import transfers
+
+        request = TransferRequest(
+            transfer_id=id,
+            source=source,
+            destination=destination,
+            amount_minor=parse_amount(amount, currency),
+            currency=currency,
+        )
+        return await transfers.transfer(Settings.from_environment(), request, not no_wait, timeout)
+
+    give(work, as_json, {"transfer_id": id})
+
+
+def status(id: TransferId, as_json: Json = False) -> None:
+    """Say where a transfer is."""
+    from cli import transfers
+    from cli.answers import give
+
+    give(lambda: transfers.status(Settings.from_environment(), id), as_json, {"transfer_id": id})
+
+
+def cancel(
+    id: TransferId,
+    reason: Annotated[str, typer.Option("--reason", help="Why, for the record.")] = "cancelled by request",
+    timeout: Timeout = 30.0,
+    as_json: Json = False,
+) -> None:
+    """Stop a transfer if it is not too late: the answer is cancelled, refunded or too_late."""
+    from cli import transfers
+    from cli.answers import give
+
+    give(lambda: transfers.cancel(Settings.from_environment(), id, reason, timeout), as_json, {"transfer_id": id})
