@@ -20,7 +20,7 @@ from tests.faults.parts.storm.bank import Bank
 from tests.faults.parts.storm.plan import CURRENCY, Plan, PlannedTransfer
 from tests.faults.record import Record
 
-PATIENCE_SECONDS = 8.0
+PATIENCE_SECONDS = 12.0
 """How long a caller waits for an answer before it takes it for unknown."""
 
 ATTEMPTS = 3
