@@ -14,7 +14,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from ledger.database import MIGRATING, open_database
 
@@ -22,6 +22,7 @@ _MIGRATION_LOCK = 0x7472616E73666572  # "transfer": any constant that every work
 _PAUSE_SECONDS = 0.5
 _SAY_EVERY = 60  # pauses
 _LOCK_NOT_AVAILABLE = "55P03"
+_ONE_AT_A_TIME = asyncio.Lock()  # Alembic keeps what it is doing in module globals, one migration per process
 _log = logging.getLogger("durable_transfers.migrations")
 
 
@@ -29,7 +30,7 @@ async def migrate(engine: AsyncEngine, revision: str = "head") -> None:
     """Run every migration up to a revision that the database has not seen, in one transaction, one worker at a time."""
     if engine.dialect.name != "postgresql":
         async with engine.begin() as connection:
-            await connection.run_sync(_upgrade, revision)
+            await _upgrade_alone(connection, revision)
         return
     patient = open_database(engine.url, bounds=MIGRATING)
     try:
@@ -56,12 +57,17 @@ async def _obstacle(engine: AsyncEngine, revision: str) -> str | None:
             lock = text("SELECT pg_try_advisory_xact_lock(:lock)")
             if not (await connection.execute(lock, {"lock": _MIGRATION_LOCK})).scalar():
                 return "another worker, which is migrating it"
-            await connection.run_sync(_upgrade, revision)
+            await _upgrade_alone(connection, revision)
             return None
     except DBAPIError as error:
         if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
             raise
         return f"whoever holds a lock that it needs ({error.orig})"
+
+
+async def _upgrade_alone(connection: AsyncConnection, revision: str) -> None:
+    async with _ONE_AT_A_TIME:
+        await connection.run_sync(_upgrade, revision)
 
 
 def _upgrade(connection: Connection, revision: str) -> None:

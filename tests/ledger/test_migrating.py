@@ -1,6 +1,7 @@
 """Migrating on PostgreSQL: one worker does it, and whoever has to wait for something waits, and says so."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -24,6 +25,20 @@ async def _waits(url: str, caplog: pytest.LogCaptureFixture, holding: str) -> No
         await waiting
     assert await is_current(engine)
     await engine.dispose()
+
+
+async def test_several_books_of_one_process_are_migrated_at_once(postgres: Postgres, tmp_path: Path) -> None:
+    """Alembic holds one migration at a time in its globals; each of these gets its turn."""
+    urls = [postgres.create_empty() for _ in range(4)]
+    engines = [open_database(parse_url(url)) for url in (*urls, *(f"sqlite:///{tmp_path}/{n}.db" for n in range(4)))]
+
+    await asyncio.gather(*(migrate(engine) for engine in engines))
+
+    for engine in engines:
+        assert await is_current(engine)
+        await engine.dispose()
+    for url in urls:
+        postgres.drop(url)
 
 
 async def test_a_worker_waits_for_anothers_migration_and_says_so(
