@@ -168,7 +168,11 @@ def _figures(findings: Findings) -> list[str]:
 
 def _failures(findings: Findings, run: Run) -> list[str]:
     commands = {(part.part.name, part.database): part.command for part in run.ended}
-    lines = ["", "## Failures", ""] if findings.failed or findings.below_floor else []
+    broken_off = [
+        part for part in run.ended if part.exit != 0 and findings.cases(part.part.name, part.database)[1] == 0
+    ]
+    lines = ["", "## Failures", ""] if findings.failed or findings.below_floor or broken_off else []
+    lines += [f"- {part.part.name} on {part.database} broke off: `{part.command}`" for part in broken_off]
     lines += [f"- invalid: {reason}" for reason in findings.below_floor]
     for case in findings.failed:
         again = f"{commands[case['part'], case['database']]} --case '{case['name']}'"
