@@ -1,19 +1,19 @@
-"""open-account, set-account, balance, statement: the commands about one account."""
+"""open-account, set-account, balance: the commands about one account."""
 
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cli.answers import Answer, Exit
+from cli.instants import show_instant
 from cli.reach import books, known_otherwise, progress, temporal
 from engine.settings import Settings
 from ledger.account import Account
 from ledger.keys import check_id
-from ledger.money import format_amount, say
+from ledger.money import say
 
 if TYPE_CHECKING:
     from activities.messages import AccountChange, AccountOpening, DepositRequest, LegOutcome
-    from ledger.reader import StatementLine
+    from ledger.reader import Reader
 
 
 async def open_account(
@@ -67,28 +67,35 @@ async def set_account(settings: Settings, change: "AccountChange", timeout_secon
     )
 
 
-async def balance(settings: Settings, account_id: str) -> Answer:
-    """An account's balance and totals, from the books."""
+async def balance(settings: Settings, account_id: str, as_of: int | None = None) -> Answer:
+    """An account's balance and totals, from the books; or its balance at an instant (microseconds)."""
     check_id(account_id, "account id")
     async with books(settings) as reader:
+        if as_of is not None:
+            return await _balance_as_of(account_id, reader, as_of)
         account = await reader.account(account_id)
     if account is None:
-        return _no_account(account_id)
+        return no_account(account_id)
     amount = say(account.balance, account.currency)
     shown_above = frozenset({"account_id", "balance_minor", "currency"})
     return Answer(account_fields(account), headline=f"[bold]{account_id}[/]  {amount}", hide=shown_above)
 
 
-async def statement(settings: Settings, account_id: str) -> Answer:
-    """Every posting to an account with its running balance, from the books."""
-    check_id(account_id, "account id")
-    async with books(settings) as reader:
-        found = await reader.statement(account_id)
+async def _balance_as_of(account_id: str, reader: "Reader", as_of: int) -> Answer:
+    """An account's balance at an instant: after everything that came before it."""
+    from ledger.statement import Period
+
+    found = await reader.statement(account_id, Period(as_of, as_of))
     if found is None:
-        return _no_account(account_id)
-    account, lines = found
-    data = account_fields(account) | {"lines": [_line(line) for line in lines]}
-    return Answer(data, show=lambda: _show_statement(account, lines))
+        return no_account(account_id)
+    data = {
+        "account_id": account_id,
+        "currency": found.account.currency,
+        "balance_minor": found.closing_balance,
+        "as_of": show_instant(as_of),
+    }
+    amount = say(found.closing_balance, found.account.currency)
+    return Answer(data, headline=f"[bold]{account_id}[/]  {amount}", hide=frozenset({*data} - {"as_of"}))
 
 
 def account_fields(account: Account) -> dict[str, Any]:
@@ -122,43 +129,8 @@ def _headline(account_id: str, outcome: "LegOutcome", done: str, before: str) ->
     return f"[bold]{account_id}[/]  {said}"
 
 
-def _no_account(account_id: str) -> Answer:
+def no_account(account_id: str) -> Answer:
+    """The answer about an account that does not exist."""
     reason = "account_not_found"
     data = {"account_id": account_id, "status": None, "reason": reason}
     return Answer(data, Exit.NO, f"[bold]{account_id}[/]  [yellow]{reason}[/]", hide=frozenset(data))
-
-
-def _line(line: "StatementLine") -> dict[str, Any]:
-    return {
-        "sequence": line.sequence,
-        "operation_key": line.operation_key,
-        "other_account_id": line.other_account_id,
-        "change_minor": line.change,
-        "balance_after_minor": line.balance_after,
-        "recorded_at": _instant(line.recorded_at),
-    }
-
-
-def _instant(microseconds: int) -> str:
-    return datetime.fromtimestamp(microseconds / 1_000_000, UTC).isoformat(timespec="milliseconds")
-
-
-def _show_statement(account: Account, lines: "list[StatementLine]") -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("recorded (UTC)", "operation", "other account"):
-        table.add_column(name, no_wrap=True)
-    for name in ("change", "balance"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for line in lines:
-        change = format_amount(line.change, account.currency)
-        signed = f"[green]+{change}[/]" if line.change > 0 else f"[red]{change}[/]"
-        after = format_amount(line.balance_after, account.currency)
-        when = _instant(line.recorded_at)[:19].replace("T", " ")
-        table.add_row(when, line.operation_key, line.other_account_id, signed, after)
-    console = Console(highlight=False)
-    console.print(f"[bold]{account.id}[/]  {say(account.balance, account.currency)}  ({account.status})")
-    console.print(table)

@@ -147,7 +147,7 @@ class Stage:
         """The key of every posting to an account, oldest first: its statement."""
         async with self._reader() as reader:
             found = await reader.statement(account_id)
-        return [line.operation_key for line in found[1]] if found else []
+        return [line.operation_key for line in found.lines] if found else []
 
     async def reaches(self, transfer_id: str, status: str) -> None:
         """Wait until the books say this about a transfer. Raises NotAsTold when they go on saying something else."""

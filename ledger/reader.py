@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, Row, RowMapping, Select, func, select, text, tuple_, union_all
+from sqlalchemy import Row, Select, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ledger import schema, store
@@ -13,6 +13,7 @@ from ledger.account import Account
 from ledger.database import READING, Bounds, open_database, parse_url, reading
 from ledger.fingerprint import Fingerprint
 from ledger.keys import SETTING
+from ledger.statement import ALWAYS, Period, Statement, read_statement
 from ledger.transfer import Status, TransferState
 
 Place = tuple[int, str]
@@ -20,18 +21,6 @@ Place = tuple[int, str]
 
 START: Place = (0, "")
 _UNFINISHED = sorted(status.value for status in Status if not status.terminal)
-
-
-@dataclass(frozen=True, slots=True)
-class StatementLine:
-    """One posting as one of its accounts sees it. `change` is signed; both are in minor units."""
-
-    sequence: int
-    operation_key: str
-    other_account_id: str
-    change: int
-    balance_after: int
-    recorded_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,23 +123,10 @@ class Reader:
         )
         return [Undelivered(row.key, row.transfer_id, row.recorded_at) for row in rows]
 
-    async def statement(self, account_id: str) -> tuple[Account, list[StatementLine]] | None:
-        """An account and every posting to it, oldest first, as of one instant; None if there is no account."""
-        postings = schema.postings
+    async def statement(self, account_id: str, period: Period = ALWAYS) -> Statement | None:
+        """An account's postings within a period, with its balances around them; None if there is no account."""
         async with reading(self.engine) as connection:
-            found = select(schema.accounts).where(schema.accounts.c.id == account_id)
-            row = (await connection.execute(found)).first()
-            if row is None:
-                return None
-            account = store.read_account(row)
-            sides = [
-                _side(postings.c.debit_account_id, postings.c.credit_account_id, "debit", account_id),
-                _side(postings.c.credit_account_id, postings.c.debit_account_id, "credit", account_id),
-            ]
-            if connection.dialect.name == "sqlite":
-                sides = [side.where(_IN_ANY_BLOCK) for side in sides]
-            lines = (await connection.execute(union_all(*sides).order_by("sequence"))).mappings().all()
-        return account, _lines(account, lines)
+            return await read_statement(connection, account_id, period)
 
     async def _row(self, statement: Select[Any]) -> Row[*tuple[Any, ...]] | None:
         async with reading(self.engine) as connection:
@@ -161,40 +137,3 @@ class Reader:
         async with reading(self.engine) as connection:
             rows: Sequence[Row[*tuple[Any, ...]]] = (await connection.execute(statement)).all()
             return rows
-
-
-# True of every posting; it lets SQLite use its indexes, which have the block first (migration 0002 says why).
-_IN_ANY_BLOCK = text("""
-    (postings.sequence >> 12) IN (
-        WITH RECURSIVE blocks (block) AS (
-            SELECT MIN(sequence) >> 12 FROM postings
-            UNION ALL
-            SELECT block + 1 FROM blocks WHERE block < (SELECT MAX(sequence) >> 12 FROM postings)
-        )
-        SELECT block FROM blocks
-    )""")
-
-
-def _side(mine: Column[str], other: Column[str], side: str, account_id: str) -> Select[Any]:
-    postings = schema.postings.c
-    return select(
-        postings.sequence,
-        postings.operation_key,
-        other.label("other_account_id"),
-        postings.amount_minor,
-        postings[f"{side}_balance_after"].label("balance_after"),
-        postings.recorded_at,
-    ).where(mine == account_id)
-
-
-def _lines(account: Account, rows: Sequence[RowMapping]) -> list[StatementLine]:
-    """The change of each line is the difference of two running balances, so a statement always adds up."""
-    lines, before = [], 0
-    for row in rows:
-        change, before = row["balance_after"] - before, row["balance_after"]
-        lines.append(
-            StatementLine(
-                row["sequence"], row["operation_key"], row["other_account_id"], change, before, row["recorded_at"]
-            )
-        )
-    return lines

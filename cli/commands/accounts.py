@@ -13,6 +13,17 @@ if TYPE_CHECKING:
     from cli.answers import Answer
 
 
+INSTANT = "such as 2026-07-01T12:00:00Z, or a date, which is its beginning in UTC"
+
+
+class Format(StrEnum):
+    """How a statement is written."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+
+
 class AccountStatusName(StrEnum):
     """The statuses an account can be set to."""
 
@@ -74,17 +85,43 @@ def set_account(
     give(work, as_json, {"account_id": id})
 
 
-def balance(id: AccountId, as_json: Json = False) -> None:
-    """Say what is in an account."""
-    from cli import accounts
+def balance(
+    id: AccountId,
+    as_of: Annotated[str | None, typer.Option("--as-of", help=f"The balance at this instant: {INSTANT}.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Say what is in an account, now or at an instant."""
     from cli.answers import give
 
-    give(lambda: accounts.balance(Settings.from_environment(), id), as_json, {"account_id": id})
+    async def work() -> "Answer":
+        from cli import accounts
+        from cli.instants import parse_instant
+
+        instant = None if as_of is None else parse_instant(as_of)
+        return await accounts.balance(Settings.from_environment(), id, instant)
+
+    give(work, as_json, {"account_id": id})
 
 
-def statement(id: AccountId, as_json: Json = False) -> None:
-    """List every posting to an account, with the running balance."""
-    from cli import accounts
+def statement(
+    id: AccountId,
+    begin: Annotated[str | None, typer.Option("--from", help=f"From this instant on: {INSTANT}.")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="Until before this instant.")] = None,
+    format: Annotated[Format, typer.Option("--format", help="How it is written.")] = Format.table,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+) -> None:
+    """List every posting to an account within a period, with the running balance."""
     from cli.answers import give
 
-    give(lambda: accounts.statement(Settings.from_environment(), id), as_json, {"account_id": id})
+    if as_json and format is Format.csv:
+        raise typer.BadParameter("--json and --format csv: which one?")
+
+    async def work() -> "Answer":
+        from cli import statements
+        from cli.instants import parse_instant
+        from ledger.statement import Period
+
+        period = Period(*(None if text is None else parse_instant(text) for text in (begin, end)))
+        return await statements.statement(Settings.from_environment(), id, period, format is Format.csv)
+
+    give(work, as_json or format is Format.json, {"account_id": id})

@@ -200,7 +200,7 @@ async def test_a_statement_adds_up(ledger: Ledger) -> None:
     for account_id, changes in (("alice", [100_00] + [-10_00] * 4), ("bob", [10_00] * 4 + [-7_00, 7_00])):
         statement = await ledger.statement(account_id)
         assert statement is not None
-        account, lines = statement
+        account, lines = statement.account, statement.lines
         assert [line.change for line in lines] == changes
         assert [line.balance_after for line in lines] == [sum(changes[: n + 1]) for n in range(len(changes))]
         assert account.balance == sum(changes)
@@ -214,7 +214,7 @@ async def test_a_statement_of_an_asset_account_has_its_own_side(ledger: Ledger) 
     statement = await ledger.statement("cash:USD")
 
     assert statement is not None
-    assert [(line.change, line.other_account_id) for line in statement[1]] == [(100_00, "alice")]
+    assert [(line.change, line.other_account_id) for line in statement.lines] == [(100_00, "alice")]
 
 
 async def test_nobodys_statement_is_none(ledger: Ledger) -> None:
@@ -224,7 +224,7 @@ async def test_nobodys_statement_is_none(ledger: Ledger) -> None:
     assert await ledger.statement("nobody") is None
     statement = await ledger.statement("alice")
     assert statement is not None
-    assert statement[1] == []
+    assert statement.lines == []
 
 
 async def test_a_reader_reads_and_cannot_write(ledger: Ledger, database_url: str) -> None:
