@@ -32,6 +32,7 @@ app = typer.Typer(
 for command in (
     transfers.transfer,
     transfers.status,
+    transfers.explain,
     transfers.cancel,
     accounts.open_account,
     accounts.set_account,

@@ -59,7 +59,7 @@ async def status(settings: Settings, transfer_id: str) -> Answer:
     if state is not None:
         return _from_the_books(state, link)
     if known is None:
-        return _not_found(transfer_id)
+        return not_found(transfer_id)
     raise Unanswered(f"{transfer_id} was closed before the books heard of it; {_SUBMIT_AGAIN}")
 
 
@@ -75,7 +75,7 @@ async def cancel(settings: Settings, transfer_id: str, reason: str, timeout_seco
         known = await _cancel(settings, transfer_id, reason, timeout_seconds)
         state = await _state(settings, transfer_id, must_be_there=True)
     if state is None and not known:
-        return _not_found(transfer_id)
+        return not_found(transfer_id)
     if state is None or not state.status.terminal:
         raise Unanswered(f"nobody is working on {transfer_id}; {_SUBMIT_AGAIN}, then cancel it")
     link, _ = await _find(settings, transfer_id, must_answer=False)
@@ -134,7 +134,8 @@ def _from_the_books(state: TransferState, more: dict[str, Any]) -> Answer:
     return answer(fields, state.status, state.reason, state.detail)
 
 
-def _not_found(transfer_id: str) -> Answer:
+def not_found(transfer_id: str) -> Answer:
+    """The answer about a transfer that neither the books nor Temporal know."""
     reason = "transfer_not_found"
     detail = "nobody has heard of this id so far; if it was submitted, submit it again with the same id"
     data = {"transfer_id": transfer_id, "status": None, "reason": reason, "detail": detail}

@@ -46,6 +46,11 @@ def operation_key(owner_id: str, leg: Leg) -> str:
     return f"{owner_id}/{leg}"
 
 
+def operation_keys(owner_id: str) -> tuple[str, str]:
+    """The bounds of all keys of one owner: each is at or above the first, and below the second."""
+    return f"{owner_id}/", f"{owner_id}0"  # 0 is the sign after the slash
+
+
 def setting_key(account_id: str, number: int) -> str:
     """The key of an account's first, second, ... change of its settings: `alice/setting/1`."""
     return f"{account_id}{SETTING}{number}"
@@ -59,6 +64,11 @@ def notification_key(transfer_id: str, event: str) -> str:
 def transit_account(currency: str) -> str:
     """Where a currency's money is between debit and credit."""
     return f"{_TRANSIT}{currency}"
+
+
+def is_transit_account(account_id: str) -> bool:
+    """Whether an account is a currency's transit account."""
+    return account_id.startswith(_TRANSIT)
 
 
 def cash_account(currency: str) -> str:

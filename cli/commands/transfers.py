@@ -1,4 +1,4 @@
-"""transfer, status, cancel: what a caller does with one transfer."""
+"""transfer, status, explain, cancel: what a caller does with one transfer."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -47,6 +47,14 @@ def status(id: TransferId, as_json: Json = False) -> None:
     from cli.answers import give
 
     give(lambda: transfers.status(Settings.from_environment(), id), as_json, {"transfer_id": id})
+
+
+def explain(id: TransferId, as_json: Json = False) -> None:
+    """Tell all that happened to a transfer, line by line, and prove from the postings whether the money moved."""
+    from cli import explaining
+    from cli.answers import give
+
+    give(lambda: explaining.explain(Settings.from_environment(), id), as_json, {"transfer_id": id})
 
 
 def cancel(

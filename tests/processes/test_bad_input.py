@@ -127,7 +127,9 @@ async def test_a_bad_id_is_refused_wherever_it_is_given(running: Folder) -> None
         "set-account: bytes": ("set-account", BYTES, "--status", "frozen"),
         "balance: a line end": ("balance", "alice\n"),
         "statement: bytes": ("statement", BYTES),
+        "statement: bytes as its beginning": ("statement", "alice", "--from", BYTES),
         "status: bytes": ("status", BYTES),
+        "explain: bytes": ("explain", BYTES),
         "cancel: an escape": ("cancel", BAD_IDS["an escape"]),
         "cancel: bytes as its reason": ("cancel", "T1", "--reason", BYTES),
     }

@@ -1,0 +1,213 @@
+"""explain: all that Temporal and the books know of one transfer, as one timeline, and what its postings prove."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cli.answers import Answer, Exit
+from cli.instants import show_instant
+from cli.reach import books, progress, temporal
+from cli.transfers import not_found
+from engine.connection import NotReachable
+from engine.history import Run, runs_of
+from engine.moments import moments
+from engine.settings import Settings
+from engine.submitting import Unanswered
+from engine.timeline import Line, Source, merge
+from ledger.effects import Effect, Verdict, effects, judge
+from ledger.keys import check_id
+from ledger.money import format_amount, say
+from ledger.story import Story, read_story
+from ledger.transfer import Status
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+PATIENCE_SECONDS = 10.0
+"""How long Temporal may take: what the books know is told without it."""
+
+HISTORY, FORGOTTEN, NOT_REACHABLE = "history", "forgotten", "not_reachable"
+_SILENT = {
+    FORGOTTEN: "Temporal has no history of it any more. This is what the books remember.",
+    NOT_REACHABLE: "Temporal does not answer. This is what the books remember.",
+}
+_VERDICTS = {
+    Verdict.MOVED_ONCE: "[bold green]The money moved once.[/]",
+    Verdict.NOT_MOVED: "[bold green]No money moved.[/]",
+    Verdict.IN_TRANSIT: "[bold yellow]The money is in transit:[/] taken, and not yet given to anybody.",
+    Verdict.WRONG: "[bold red]The postings contradict what was asked.[/] Ask the audit.",
+}
+_COLOURS = {Source.TEMPORAL: "dim", Source.NOTIFY: "cyan"}
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """All about one transfer. `story` is None if the books do not know it, `runs` if Temporal did not answer."""
+
+    transfer_id: str
+    story: Story | None
+    runs: Sequence[Run] | None
+
+    @property
+    def status(self) -> Status | None:
+        """Where the transfer is: in the books, or accepted as long as only Temporal knows it and works on it."""
+        if self.story is not None:
+            return self.story.state.status
+        return Status.ACCEPTED if any(run.running for run in self.runs or ()) else None
+
+    @property
+    def temporal(self) -> str:
+        """What Temporal had to say."""
+        if self.runs is None:
+            return NOT_REACHABLE
+        return HISTORY if self.runs else FORGOTTEN
+
+    @property
+    def lines(self) -> list[Line]:
+        """The timeline."""
+        return merge(self.story, moments(self.runs or ()))
+
+    @property
+    def effects(self) -> list[Effect]:
+        """What the transfer did to each account."""
+        return effects(self.story.postings if self.story else ())
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the effects prove."""
+        return judge(self.story.state if self.story else None, self.effects)
+
+    def as_json(self) -> dict[str, Any]:
+        """The contract of `explain --json`."""
+        return {
+            "transfer_id": self.transfer_id,
+            "status": self.status and str(self.status),
+            "temporal": self.temporal,
+            "timeline": [_line_as_json(line) for line in self.lines],
+            "effects": [
+                {
+                    "account_id": effect.account_id,
+                    "currency": effect.currency,
+                    "debits_minor": effect.debits,
+                    "credits_minor": effect.credits,
+                    "net_minor": effect.net,
+                }
+                for effect in self.effects
+            ],
+            "verdict": str(self.verdict),
+        }
+
+
+async def explain(settings: Settings, transfer_id: str) -> Answer:
+    """The whole story of a transfer; exit status 1 if its postings contradict what was asked.
+
+    Temporal is asked first: so the books have at least what its history speaks of. Raises Unanswered when the books
+    do not know the transfer and Temporal does not say whether it does.
+    """
+    check_id(transfer_id, "transfer id")
+    with progress(f"{transfer_id}: reading"):
+        try:
+            async with temporal(settings, PATIENCE_SECONDS) as submitter, asyncio.timeout(PATIENCE_SECONDS):
+                runs = await runs_of(submitter.client, transfer_id)
+        except (NotReachable, Unanswered, TimeoutError):
+            runs = None
+        async with books(settings) as reader:
+            story = await read_story(reader, transfer_id)
+    if story is None and runs is None:
+        raise Unanswered(f"the books do not know {transfer_id}, and Temporal does not answer.")
+    if story is None and not runs:
+        return not_found(transfer_id)
+    explanation = Explanation(transfer_id, story, runs)
+    exit = Exit.WRONG if explanation.verdict is Verdict.WRONG else Exit.OK
+    return Answer(explanation.as_json(), exit, show=lambda: _show(explanation))
+
+
+def _line_as_json(line: Line) -> dict[str, Any]:
+    said: dict[str, Any] = {
+        "at": show_instant(line.at, "milliseconds"),
+        "source": str(line.source),
+        "what": line.what,
+        "key": line.key,
+        "detail": line.detail,
+    }
+    if line.run_id is not None:
+        said["run_id"] = line.run_id
+    if line.posting is not None:
+        said |= {
+            "debit_account_id": line.posting.debit_account_id,
+            "credit_account_id": line.posting.credit_account_id,
+            "amount_minor": line.posting.amount_minor,
+            "currency": line.posting.currency,
+        }
+    return said
+
+
+def _show(explanation: Explanation) -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    console.print(_headline(explanation))
+    if explanation.temporal in _SILENT:
+        console.print(f"[yellow]{_SILENT[explanation.temporal]}[/]")
+    if explanation.story is None:
+        console.print("[yellow]The books do not know it yet. This is what Temporal remembers.[/]")
+    console.print(_timeline(explanation.lines))
+    if explanation.effects:
+        console.print(_proof(explanation.effects))
+    console.print(_VERDICTS[explanation.verdict])
+
+
+def _headline(explanation: Explanation) -> str:
+    said = f"[bold]{explanation.transfer_id}[/]  {explanation.status or 'not in the books'}"
+    if explanation.story is None:
+        return said
+    transfer = explanation.story.state.transfer
+    amount = say(transfer.amount_minor, transfer.currency)
+    return f"{said}  {amount}  {transfer.source} → {transfer.destination}"
+
+
+def _timeline(lines: Sequence[Line]) -> "Table":
+    from rich import box
+    from rich.console import Group
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("time (UTC)", no_wrap=True)
+    table.add_column("where", no_wrap=True)
+    table.add_column("what", overflow="fold")
+    table.add_column("key", overflow="fold")
+    day = ""
+    for line in lines:
+        date, _, time = show_instant(line.at, "milliseconds").partition("T")
+        if date != day:
+            table.add_row(f"[bold]{date}[/]")
+            day = date
+        what = Group(Text(line.what, "bold" if line.posting else ""))
+        if line.detail:
+            what.renderables.append(Padding(Text(line.detail, "italic"), (0, 0, 0, 2)))
+        table.add_row(time[:12], line.source, what, line.key or "", style=_COLOURS.get(line.source))
+    return table
+
+
+def _proof(effects: Sequence[Effect]) -> "Table":
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("account", overflow="fold")
+    for name in ("debits", "credits", "net"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    sums: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
+    for effect in effects:
+        amounts = (effect.debits, effect.credits, effect.net)
+        table.add_row(effect.account_id, *(format_amount(it, effect.currency) for it in amounts), effect.currency)
+        sums[effect.currency] = [total + amount for total, amount in zip(sums[effect.currency], amounts, strict=True)]
+    table.add_section()
+    for currency, totals in sums.items():
+        table.add_row("[bold]sum[/]", *(format_amount(total, currency) for total in totals), currency)
+    return table
