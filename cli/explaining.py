@@ -189,7 +189,7 @@ def _timeline(lines: Sequence[Line]) -> "Table":
         what = Group(Text(line.what, "bold" if line.posting else ""))
         if line.detail:
             what.renderables.append(Padding(Text(line.detail, "italic"), (0, 0, 0, 2)))
-        table.add_row(time[:12], line.source, what, line.key or "", style=_COLOURS.get(line.source))
+        table.add_row(time[:12], line.source, what, Text(line.key or ""), style=_COLOURS.get(line.source))
     return table
 
 

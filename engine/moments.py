@@ -6,6 +6,7 @@ how many there were, and what the last of those before it died of.
 """
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -28,6 +29,8 @@ _UNTOLD = {
     EventType.EVENT_TYPE_WORKFLOW_PROPERTIES_MODIFIED,  # what operators see as details; the lines say the same
     EventType.EVENT_TYPE_MARKER_RECORDED,
 }
+
+_KEY = re.compile(r"[A-Za-z0-9._:/-]*/[A-Za-z0-9._:/-]*", re.ASCII)
 
 Told = tuple[str, str | None]
 """What happened, and more about it."""
@@ -86,7 +89,7 @@ def _unanswered(run: Run, activity: PendingActivityInfo) -> Line:
 def _key(event: HistoryEvent) -> str | None:
     """The operation key that an event's summary names, if it names one: `before asking again: T1/debit`."""
     last = str(_value(event.user_metadata.summary) or "").rpartition(": ")[2]
-    return last if "/" in last and " " not in last else None
+    return last if _KEY.fullmatch(last) else None
 
 
 def plain(text: str) -> str:
@@ -122,7 +125,7 @@ def _answered(attributes: Any, asked: HistoryEvent) -> Told:
         return f"{_activity(asked)} answered", None
     outcome = " ".join(str(answer[name]) for name in ("kind", "code") if answer.get(name))
     replayed = ", replayed: nothing moved now" if answer.get("replayed") else ""
-    return f"{_activity(asked)} answered: {outcome}{replayed}", answer.get("detail")
+    return f"{_activity(asked)} answered: {outcome}{replayed}", str(answer.get("detail") or "")
 
 
 def _completed(attributes: Any, _asked: HistoryEvent) -> Told:
