@@ -18,7 +18,7 @@ import traceback
 
 import typer
 
-from cli.commands import accounts, operators, transfers
+from cli.commands import accounts, entries, operators, transfers
 from cli.commands.options import Json
 
 app = typer.Typer(
@@ -38,6 +38,10 @@ for command in (
     accounts.set_account,
     accounts.balance,
     accounts.statement,
+    entries.split,
+    entries.exchange,
+    entries.reverse,
+    entries.set_balance,
     operators.audit,
     operators.sweep,
 ):

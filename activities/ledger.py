@@ -11,6 +11,7 @@ from activities.messages import (
     AccountChange,
     AccountOpening,
     DepositRequest,
+    EntryRequest,
     LegOutcome,
     TransferRequest,
     UndoRequest,
@@ -52,6 +53,11 @@ class LedgerActivities:
     async def deposit(self, request: DepositRequest) -> LegOutcome:
         """Outside cash to an account, under `<deposit id>/deposit`."""
         return await self._apply(request.as_operation())
+
+    @activity.defn
+    async def enter(self, request: EntryRequest) -> LegOutcome:
+        """A whole entry, under `<id>/<kind>`: a split, an exchange, a reversal, a target."""
+        return await self._apply(request.as_entry().operation())
 
     @activity.defn
     async def open_account(self, request: AccountOpening) -> LegOutcome:

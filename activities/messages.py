@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, model_v
 
 from ledger import operations
 from ledger.account import AccountStatus
+from ledger.entries import KINDS, Entry
+from ledger.errors import MalformedRequest
 from ledger.operation import OpenAccount, Operation, Outcome, OutcomeKind, SetAccountStatus
 from ledger.transfer import Status, Transfer
 
@@ -115,6 +117,37 @@ class AccountChange(Asked):
     def as_setting(self) -> SetAccountStatus:
         """The same in the ledger's words. Raises MalformedRequest."""
         return SetAccountStatus(self.account_id, self.status, self.expected_version, self.number)
+
+
+class EntryRequest(Asked):
+    """Make one entry, once per id: a split, an exchange, a reversal, a target. `content` is what its kind asks for."""
+
+    kind: StrictStr
+    id: StrictStr
+    content: dict[StrictStr, StrictStr | StrictInt]
+
+    @model_validator(mode="after")
+    def _could_be_done(self) -> "EntryRequest":
+        self.as_entry()
+        return self
+
+    @classmethod
+    def of(cls, entry: Entry) -> "EntryRequest":
+        """An entry as a message."""
+        return cls(kind=str(entry.leg), id=entry.id, content=dict(entry.content()))
+
+    def as_entry(self) -> Entry:
+        """The same in the ledger's words. Raises MalformedRequest."""
+        kind = next((kind for kind in KINDS if kind.leg == self.kind), None)
+        if kind is None:
+            raise MalformedRequest(f"there is no kind of entry called {self.kind!r}")
+        try:
+            entry = kind.of(self.id, self.content)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise MalformedRequest(f"this is not what a {self.kind} asks for: {error}") from error
+        if entry.content() != self.content:
+            raise MalformedRequest(f"this is not what a {self.kind} asks for: {self.content}")
+        return entry
 
 
 class NotificationRequest(Asked):

@@ -30,6 +30,7 @@ from activities.messages import (
     AccountChange,
     AccountOpening,
     DepositRequest,
+    EntryRequest,
     LegOutcome,
     TransferOutcome,
     TransferRequest,
@@ -38,7 +39,7 @@ from engine.converter import MALFORMED
 from engine.settings import TASK_QUEUE
 from ledger.errors import MalformedRequest
 from ledger.failpoints import passing
-from ledger.fingerprint import Content, Fingerprint
+from ledger.fingerprint import CURRENT, Content, Fingerprint
 from ledger.money import say
 from ledger.transfer import Status
 from workflows.search_attributes import (
@@ -113,6 +114,14 @@ class Submitter:
         summary = f"{amount} into {request.account_id}"
         return await self._submit("Deposit", f"deposit/{request.deposit_id}", request, content, static_summary=summary)
 
+    async def enter(self, request: EntryRequest) -> Submitted:
+        """Start an entry (a split, an exchange, a reversal, a target balance), or find it."""
+        entry, content = request.as_entry(), request.content
+        summary = ", ".join(f"{name} {value}" for name, value in content.items())
+        return await self._submit(
+            "Entry", f"{request.kind}/{entry.id}", request, content, entry.recipe, static_summary=summary
+        )
+
     async def open_account(self, request: AccountOpening, timeout_seconds: float) -> LegOutcome:
         """Make sure that an account exists, and wait for the answer."""
         id = f"account/{request.account_id}/open/{request.currency}"
@@ -170,8 +179,10 @@ class Submitter:
             raise Unanswered(f"Temporal did not answer: {error}") from error
         return await result_of(handle, timeout_seconds)
 
-    async def _submit(self, workflow: str, id: str, request: BaseModel, content: Content, **options: Any) -> Submitted:
-        fingerprint = Fingerprint.of(content)
+    async def _submit(
+        self, workflow: str, id: str, request: BaseModel, content: Content, recipe: str = CURRENT, **options: Any
+    ) -> Submitted:
+        fingerprint = Fingerprint.of(content, recipe)
         memo = {_FINGERPRINT: fingerprint.text, _RECIPE: fingerprint.recipe}
         await passing("starter.before_start", [id])
         # The second policy is for a workflow that closed without an outcome: the keys make another run safe.

@@ -52,6 +52,14 @@ class Notification(NamedTuple):
     state: TransferState
 
 
+class Reversed(NamedTuple):
+    """One row of `reversals`: how much of a transfer an operation has given back, in minor units."""
+
+    operation_key: str
+    transfer_id: str
+    amount_minor: int
+
+
 @dataclass(slots=True)
 class Changes:
     """What a batch writes, in the order in which it happened."""
@@ -61,6 +69,7 @@ class Changes:
     events: list[Event] = field(default_factory=list)
     notifications: list[Notification] = field(default_factory=list)
     delivered: list[str] = field(default_factory=list)
+    reversals: list[Reversed] = field(default_factory=list)
     opened: dict[str, Account] = field(default_factory=dict)
     changed: dict[str, Account] = field(default_factory=dict)
     begun: dict[str, TransferState] = field(default_factory=dict)
@@ -69,11 +78,17 @@ class Changes:
 
 @dataclass(slots=True)
 class Books:
-    """The accounts, keys and transfers that a batch names, as they are and as the batch leaves them."""
+    """The accounts, keys and transfers that a batch names, as they are and as the batch leaves them.
+
+    `now` is the batch's instant (microseconds); `reversed` is how much of a transfer was given back (minor units).
+    """
+
+    now: int = 0
 
     accounts: dict[str, Account] = field(default_factory=dict)
     operations: dict[str, Recorded] = field(default_factory=dict)
     transfers: dict[str, TransferState] = field(default_factory=dict)
+    reversed: dict[str, int] = field(default_factory=dict)
     changes: Changes = field(default_factory=Changes)
 
     def state_of(self, operation: Operation) -> TransferState | None:
@@ -90,7 +105,7 @@ class Books:
 
     def _record(self, key: str, operation: Operation, kind: OutcomeKind, code: str | None, detail: str | None) -> None:
         transfer_id = operation.step.transfer.id if operation.step else None
-        recorded = Recorded(key, Fingerprint.of(operation.content), kind, code, detail, transfer_id)
+        recorded = Recorded(key, Fingerprint.of(operation.content, operation.recipe), kind, code, detail, transfer_id)
         self.operations[key] = recorded
         self.changes.operations.append(recorded)
 
@@ -118,6 +133,11 @@ class Books:
         self.touch(debited)
         self.touch(credited)
         self.changes.postings.append(RecordedPosting(key, position, posting, debited.balance, credited.balance))
+
+    def reverse(self, key: str, transfer_id: str, amount_minor: int) -> None:
+        """Note how much of a transfer an operation gives back."""
+        self.reversed[transfer_id] = self.reversed.get(transfer_id, 0) + amount_minor
+        self.changes.reversals.append(Reversed(key, transfer_id, amount_minor))
 
     def begin(self, state: TransferState, operation_key: str) -> None:
         """Add a transfer, with the first event of its life."""

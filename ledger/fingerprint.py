@@ -13,6 +13,13 @@ from json.encoder import encode_basestring_ascii as quoted
 RECIPES: dict[str, frozenset[str]] = {
     "v1": frozenset({"source", "destination", "account", "amount_minor", "currency"}),
     "settings-v1": frozenset({"account", "status"}),
+    "split-v1": frozenset({"source", "amount_minor", "currency", "shares"}),
+    "exchange-v1": frozenset(
+        {"source", "destination", "amount_minor", "currency", "bought_minor", "bought_currency"}
+        | {"desk", "spread_minor", "quote", "rate", "expires_at"}
+    ),
+    "reversal-v1": frozenset({"reverses", "source", "destination", "amount_minor", "currency"}),
+    "target-v1": frozenset({"account", "target_minor", "counterpart", "currency"}),
 }
 """Which fields of a content each recipe looks at. Recipes are added, never changed."""
 

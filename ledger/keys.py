@@ -24,6 +24,10 @@ class Leg(StrEnum):
     REFUND = "refund"
     CANCEL = "cancel"
     DEPOSIT = "deposit"
+    SPLIT = "split"
+    EXCHANGE = "exchange"
+    REVERSAL = "reversal"
+    TARGET = "target"
 
 
 def check_id(value: object, what: str) -> str:
@@ -42,7 +46,7 @@ def check_account_id(value: object, what: str = "account id") -> str:
 
 
 def operation_key(owner_id: str, leg: Leg) -> str:
-    """The key of one leg: `T1/debit`. `owner_id` is a transfer id, or a deposit id."""
+    """The key of one leg: `T1/debit`. `owner_id` is the id of a transfer, a deposit or another entry."""
     return f"{owner_id}/{leg}"
 
 

@@ -48,11 +48,11 @@ def check_amount(amount_minor: object) -> int:
     return amount_minor
 
 
-def parse_amount(text: str, currency: str) -> int:
+def parse_amount(text: str, currency: str, or_zero: bool = False) -> int:
     """`25.00` in USD is 2500 minor units. Raises MalformedRequest for anything that is not a plain decimal.
 
     No sign, no exponent, no separators, and no more decimals than the currency has: `25.001 USD` and
-    `1.5 JPY` are refused, never rounded.
+    `1.5 JPY` are refused, never rounded. Nor is zero an amount, unless it is asked for `or_zero`.
     """
     places = decimals(currency)
     if not _AMOUNT.fullmatch(text):
@@ -61,7 +61,7 @@ def parse_amount(text: str, currency: str) -> int:
     if len(fraction) > places:
         raise MalformedRequest(f"amount {text} has {len(fraction)} decimals; {currency} has {places}")
     amount_minor = int(whole + fraction.ljust(places, "0"))
-    if amount_minor == 0:
+    if amount_minor == 0 and not or_zero:
         raise MalformedRequest("amount must be more than zero")
     if amount_minor > MAX_MINOR:
         raise MalformedRequest(f"amount {text} {currency} is more than the books can hold")

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from ledger.account import AccountStatus, Guard
 from ledger.errors import MalformedRequest
-from ledger.fingerprint import Content
+from ledger.fingerprint import CURRENT, Content
 from ledger.keys import check_account_id, setting_key
 from ledger.money import check_amount, decimals
 from ledger.transfer import Status, Transfer, TransferState
@@ -47,6 +47,16 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Target:
+    """An account shall have this balance (minor units, credits less debits), by what the counterpart gives or takes."""
+
+    account_id: str
+    balance_minor: int
+    counterpart_id: str
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     """One intent under one key.
 
@@ -54,6 +64,10 @@ class Operation:
     operation is rejected instead. `must_be_open` names the accounts whose status decides, with their currency.
     `must_arrive` operations are never rejected for an account's sake: money that was taken must find its way
     back, so what stands in its way is an accident for a person to mend, not an answer.
+
+    `reverses` names the transfer that its one posting gives back, whole or in part. `valid_until` is the instant
+    (microseconds) after which it is too late for it. `brings` stands for a posting whose amount only the books can
+    tell: whatever brings an account to a balance.
     """
 
     key: str
@@ -66,6 +80,10 @@ class Operation:
     detail: str | None = None
     expected_version: tuple[str, int] | None = None
     must_arrive: bool = False
+    recipe: str = CURRENT
+    reverses: str | None = None
+    valid_until: int | None = None
+    brings: Target | None = None
 
     def posted_accounts(self) -> Iterator[tuple[str, str]]:
         """Every account that is posted to, with the currency it must have."""

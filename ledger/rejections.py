@@ -3,7 +3,8 @@
     Rejection
     ├── the accounts        account_not_found  account_frozen  account_closed  currency_mismatch
     ├── the money           insufficient_funds  total_overflow
-    ├── an expectation      version_conflict
+    ├── an expectation      version_conflict  quote_expired
+    ├── what is reversed    transfer_not_found  not_settled  differs_from_original  exceeds_original
     ├── a leg came first    already_credited  already_debited  already_rejected
     └── a setting           account_differs          (said, not recorded: settings have no key)
 
@@ -24,6 +25,11 @@ class Code(StrEnum):
     INSUFFICIENT_FUNDS = "insufficient_funds"
     TOTAL_OVERFLOW = "total_overflow"
     VERSION_CONFLICT = "version_conflict"
+    QUOTE_EXPIRED = "quote_expired"
+    TRANSFER_NOT_FOUND = "transfer_not_found"
+    NOT_SETTLED = "not_settled"
+    DIFFERS_FROM_ORIGINAL = "differs_from_original"
+    EXCEEDS_ORIGINAL = "exceeds_original"
     ALREADY_CREDITED = "already_credited"
     ALREADY_DEBITED = "already_debited"
     ALREADY_REJECTED = "already_rejected"

@@ -10,15 +10,15 @@ Read `_decide_operation` first; it is the whole order of precedence:
     6. none of these          the postings, the fence, the transfer's change, the notification
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
-from ledger.account import Account, AccountStatus, Guard
+from ledger.account import Account, Guard
 from ledger.books import Books, Notification, Recorded
 from ledger.errors import OutOfOrder
 from ledger.fingerprint import Fingerprint
 from ledger.keys import Leg, cash_account, notification_key, transit_account
-from ledger.money import MAX_MINOR, say
+from ledger.obstacles import first_obstacle, version_conflict
 from ledger.operation import (
     MarkDelivered,
     OpenAccount,
@@ -29,6 +29,7 @@ from ledger.operation import (
     Request,
     SetAccountStatus,
     Step,
+    Target,
 )
 from ledger.rejections import Code, Rejection
 from ledger.transfer import LEGAL_CHANGES, Status, TransferState
@@ -68,7 +69,9 @@ def _decide_operation(operation: Operation, books: Books) -> Outcome:
         return _pin(operation, came_first, books)
     if operation.step is not None:
         _begin(operation, operation.step, books)
-    if (rejection := _first_rejection(operation, books)) is not None:
+    if operation.brings is not None:
+        operation = replace(operation, postings=_what_is_missing(operation.brings, books))
+    if (rejection := first_obstacle(operation, books)) is not None:
         if operation.must_arrive:
             raise OutOfOrder(f"{operation.key} must arrive, and cannot: {rejection.detail}")
         return _reject(operation, rejection, books)
@@ -124,81 +127,17 @@ def _begin(operation: Operation, step: Step, books: Books) -> None:
         books.begin(TransferState(step.transfer, Status.ACCEPTED, version=1), operation.key)
 
 
-# --- 5: the business's own answers ---------------------------------------------------------------------------
+# --- 5: the business's own answers (`obstacles.py`) -----------------------------------------------------------
 
 
-def _first_rejection(operation: Operation, books: Books) -> Rejection | None:
-    """The first thing that stands in the way, in the order in which a person would look; None if nothing does."""
-    for id, currency in operation.must_be_open.items():
-        if (rejection := _unusable(id, currency, books, must_be_open=True)) is not None:
-            return rejection
-    for id, currency in operation.posted_accounts():
-        if (rejection := _unusable(id, currency, books, must_be_open=False)) is not None:
-            return rejection
-    if (rejection := _version_conflict(operation.expected_version, books)) is not None:
-        return rejection
-    return _no_money(operation, books)
-
-
-def _unusable(account_id: str, currency: str, books: Books, must_be_open: bool) -> Rejection | None:
-    account = books.accounts.get(account_id)
-    if account is None:
-        return Rejection(Code.ACCOUNT_NOT_FOUND, f"there is no account {account_id}")
-    if must_be_open and account.status is not AccountStatus.OPEN:
-        code = Code.ACCOUNT_FROZEN if account.status is AccountStatus.FROZEN else Code.ACCOUNT_CLOSED
-        return Rejection(code, f"account {account_id} is {account.status}")
-    if account.currency != currency:
-        return Rejection(Code.CURRENCY_MISMATCH, f"account {account_id} is in {account.currency}, not {currency}")
-    return None
-
-
-def _version_conflict(expected: tuple[str, int] | None, books: Books) -> Rejection | None:
-    if expected is None:
-        return None
-    account, version = books.accounts[expected[0]], expected[1]
-    if account.version == version:
-        return None
-    return Rejection(Code.VERSION_CONFLICT, f"account {account.id} is at version {account.version}, not {version}")
-
-
-def _no_money(operation: Operation, books: Books) -> Rejection | None:
-    """Guards and totals, posting by posting, each on top of the ones before it."""
-    accounts: Mapping[str, Account] = books.accounts
-    if len(operation.postings) > 1:
-        accounts = {id: replace(books.accounts[id]) for id, _ in operation.posted_accounts()}
-    for posting in operation.postings:
-        debited, credited = accounts[posting.debit_account_id], accounts[posting.credit_account_id]
-        if (rejection := _first_obstacle(posting, debited, credited, operation.must_arrive)) is not None:
-            return rejection
-        if accounts is not books.accounts:
-            debited.debits_posted += posting.amount_minor
-            credited.credits_posted += posting.amount_minor
-    return None
-
-
-def _first_obstacle(posting: Posting, debited: Account, credited: Account, must_arrive: bool) -> Rejection | None:
-    """A guard, or a total that would not fit.
-
-    Of all but a refund the turnover must fit (both totals of an account together). So a refund always does: what can
-    still come back to an account is part of its debits, and what can still leave transit is part of its credits.
-    """
-    amount = posting.amount_minor
-    if debited.guard is Guard.DEBITS_MUST_NOT_EXCEED_CREDITS and debited.balance < amount:
-        return _insufficient(debited, amount)
-    if credited.guard is Guard.CREDITS_MUST_NOT_EXCEED_DEBITS and credited.balance < amount:
-        return _insufficient(credited, amount)
-    fullest = max(debited.debits_posted, credited.credits_posted)
-    if not must_arrive:
-        turnovers = (account.debits_posted + account.credits_posted for account in (debited, credited))
-        fullest = max(turnovers)
-    if fullest + amount > MAX_MINOR:
-        return Rejection(Code.TOTAL_OVERFLOW, f"a total would exceed {MAX_MINOR} minor units")
-    return None
-
-
-def _insufficient(account: Account, amount: int) -> Rejection:
-    has, needed = say(account.balance, account.currency), say(amount, account.currency)
-    return Rejection(Code.INSUFFICIENT_FUNDS, f"account {account.id} has {has}, {needed} needed")
+def _what_is_missing(target: Target, books: Books) -> tuple[Posting, ...]:
+    """The posting that brings an account to its target; none if it is there, or if there is no such account."""
+    account = books.accounts.get(target.account_id)
+    surplus = 0 if account is None else account.credits_posted - account.debits_posted - target.balance_minor
+    if surplus == 0:
+        return ()
+    giver, taker = (target.account_id, target.counterpart_id)[:: 1 if surplus > 0 else -1]
+    return (Posting(giver, taker, abs(surplus), target.currency),)
 
 
 def _reject(operation: Operation, rejection: Rejection, books: Books) -> Outcome:
@@ -219,6 +158,8 @@ def _pin(operation: Operation, rejection: Rejection, books: Books) -> Outcome:
 def _apply(operation: Operation, books: Books) -> Outcome:
     for position, posting in enumerate(operation.postings):
         books.post(operation.key, position, posting)
+    if operation.reverses is not None:
+        books.reverse(operation.key, operation.reverses, operation.postings[0].amount_minor)
     if operation.fences is not None and operation.fences not in books.operations:
         books.fence(operation.fences, by=operation)
     if operation.step is not None:
@@ -271,7 +212,7 @@ def _set_account_status(request: SetAccountStatus, books: Books) -> Outcome:
     if account.status is request.status:
         return Outcome(OutcomeKind.APPLIED, replayed=True)
     expected = None if request.expected_version is None else (account.id, request.expected_version)
-    if (conflict := _version_conflict(expected, books)) is not None:
+    if (conflict := version_conflict(expected, books)) is not None:
         return Outcome(OutcomeKind.REJECTED, conflict.code, conflict.detail)
     account.status = request.status
     books.touch(account)

@@ -1,6 +1,7 @@
 """The tables, as queries see them. Auditors query them too, so their names are a public contract.
 
     accounts  <-  postings  ->  operations  <-  transfer_events  ->  transfers  <-  notifications
+                                    ^  reversals  ->  transfers
 
 The migrations create them, with every constraint, trigger and index (`migrations/versions/` is the place to read
 those); a test holds the two to each other. Integers and text only: a SQLite file has no other
@@ -90,4 +91,13 @@ notifications = Table(
     Column("body", Text),
     Column("recorded_at", _Int64),
     Column("delivered_at", _Int64),
+)
+
+reversals = Table(
+    "reversals",
+    metadata,
+    Column("operation_key", Text, primary_key=True),
+    Column("transfer_id", Text),
+    Column("amount_minor", _Int64),
+    Column("recorded_at", _Int64),
 )

@@ -22,10 +22,10 @@ from ledger.operation import OpenAccount, Operation, OutcomeKind, Request, SetAc
 from ledger.transfer import Status, Transfer, TransferState
 
 
-def load(connection: Connection, batch: Iterable[Request]) -> Books:
+def load(connection: Connection, batch: Sequence[Request]) -> Books:
     """The accounts (locked), keys and transfers that a batch names, as they are now."""
     accounts, keys, transfers = _names(batch)
-    books = Books()
+    books = Books(now=time.time_ns() // 1000)
     if accounts:
         for row in _rows(connection, schema.accounts, "id", accounts, lock=True):
             books.accounts[row.id] = read_account(row)
@@ -35,6 +35,9 @@ def load(connection: Connection, batch: Iterable[Request]) -> Books:
     if transfers:
         for row in _rows(connection, schema.transfers, "id", transfers):
             books.transfers[row.id] = read_transfer(row)
+    if originals := {request.reverses for request in batch if isinstance(request, Operation) and request.reverses}:
+        for row in _rows(connection, schema.reversals, "transfer_id", originals):
+            books.reversed[row.transfer_id] = books.reversed.get(row.transfer_id, 0) + row.amount_minor
     return books
 
 
@@ -54,6 +57,7 @@ def write(connection: Connection, changes: Changes) -> None:
     bulk.insert(
         connection, schema.notifications, _NOTIFICATION, [_notification_row(n, now) for n in changes.notifications]
     )
+    bulk.insert(connection, schema.reversals, _REVERSAL, [(*row, now) for row in changes.reversals])
     if changes.delivered:
         connection.execute(_MARK_DELIVERED, [{"key_": key, "now": now} for key in changes.delivered])
 
@@ -97,6 +101,8 @@ def _names(batch: Iterable[Request]) -> tuple[set[str], set[str], set[str]]:
                     keys.add(request.fences)
                 if request.step:
                     transfers.add(request.step.transfer.id)
+                if request.reverses:
+                    transfers.add(request.reverses)
             case OpenAccount():
                 accounts |= {request.account_id, transit_account(request.currency), cash_account(request.currency)}
             case SetAccountStatus():
@@ -182,6 +188,8 @@ def _posting_row(row: RecordedPosting, now: int) -> bulk.Row:
     moved = (p.debit_account_id, p.credit_account_id, p.amount_minor, p.currency)
     return (row.operation_key, row.position, *moved, row.debit_balance_after, row.credit_balance_after, now)
 
+
+_REVERSAL = ("operation_key", "transfer_id", "amount_minor", "recorded_at")
 
 _EVENT = (
     "transfer_id", "sequence", "from_status", "to_status", "operation_key", "reason", "detail", "recorded_at"

@@ -1,8 +1,9 @@
 """Every workflow a worker runs. A new workflow is added to this list, and nowhere else."""
 
 from workflows.account import ChangeOfAccount, Deposit, Opening
+from workflows.entry import Entry
 from workflows.notification import Notification
 from workflows.sweep import Sweep
 from workflows.transfer import Transfer
 
-ALL: list[type] = [Transfer, Notification, Deposit, Opening, ChangeOfAccount, Sweep]
+ALL: list[type] = [Transfer, Entry, Notification, Deposit, Opening, ChangeOfAccount, Sweep]

@@ -3,6 +3,7 @@
     accounts      totals, running balances, guards
     totals        conservation per currency, transit
     operations    keys, postings, fingerprints, fences
+    entries       splits, exchanges, reversals, targets
     transfers     statuses, events, notifications
     triggers      whether the database still refuses what it must
 
@@ -17,7 +18,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ledger.audit import accounts, operations, transfers, triggers
+from ledger.audit import accounts, entries, operations, transfers, triggers
 from ledger.audit.check import Check, Violation
 from ledger.audit.totals import CurrencyTotals, TransitTotals, totals
 from ledger.database import reading
@@ -27,7 +28,7 @@ from ledger.transfer import Status
 
 __all__ = ["CHECKS", "AuditReport", "CurrencyTotals", "TransitTotals", "Violation", "audit"]
 
-CHECKS: tuple[Check, ...] = (*accounts.CHECKS, *operations.CHECKS, *transfers.CHECKS, *triggers.CHECKS)
+CHECKS: tuple[Check, ...] = (*accounts.CHECKS, *operations.CHECKS, *entries.CHECKS, *transfers.CHECKS, *triggers.CHECKS)
 """Every rule that is asked one by one. `conservation` and `transit` come with the totals."""
 
 

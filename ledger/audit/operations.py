@@ -1,12 +1,16 @@
 """What was asked against what moved: keys, postings, fingerprints, fences."""
 
 from ledger.audit.check import Check
+from ledger.entries import KINDS
 from ledger.fingerprint import CURRENT, SETTINGS
 from ledger.keys import SETTING, Leg, cash_account, operation_key, transit_account
 from ledger.operation import OutcomeKind
 
 _APPLIED, _FENCED = f"'{OutcomeKind.APPLIED}'", f"'{OutcomeKind.FENCED}'"
 _IS_SETTING = f"o.transfer_id IS NULL AND o.key LIKE '_%{SETTING}_%'"  # no id has a slash in it
+IS_ENTRY = " OR ".join(f"o.key LIKE '_%{operation_key('', kind.leg)}'" for kind in KINDS)
+_OF_NO_TRANSFER = {Leg.DEPOSIT, *(kind.leg for kind in KINDS)}
+_RECIPES = " ".join(f"WHEN o.key LIKE '_%{operation_key('', kind.leg)}' THEN '{kind.recipe}'" for kind in KINDS)
 _TRANSIT, _CASH = f"'{transit_account('')}' || p.currency", f"'{cash_account('')}' || p.currency"
 
 
@@ -24,16 +28,17 @@ _ASKED_OF_A_DEPOSIT = """'{"account":"' || p.credit_account_id || '","amount_min
 CHECKS = (
     Check(
         "keys",
-        "A key is `<transfer id>/<leg>` of a transfer here, `<deposit id>/deposit` or `<account id>/setting/<n>`.",
+        "A key is `<transfer id>/<leg>` of a transfer here, `<id>/<kind>` of a deposit or another entry, or "
+        "`<account id>/setting/<n>`.",
         f"""
         SELECT o.key AS subject, o.transfer_id FROM operations o LEFT JOIN transfers t ON t.id = o.transfer_id
         WHERE CASE
             WHEN o.transfer_id IS NULL
                 THEN substr(o.key, length(o.key) - 7) = '{operation_key("", Leg.DEPOSIT)}' AND length(o.key) > 8
-                  OR {_IS_SETTING}
-            ELSE o.key IN ({", ".join(key_of("t.id", leg) for leg in Leg if leg is not Leg.DEPOSIT)})
+                  OR {_IS_SETTING} OR {IS_ENTRY}
+            ELSE o.key IN ({", ".join(key_of("t.id", leg) for leg in Leg if leg not in _OF_NO_TRANSFER)})
         END IS NOT TRUE""",
-        "is no key of transfer {transfer_id}, of a deposit or of a setting",
+        "is no key of transfer {transfer_id}, of an entry or of a setting",
     ),
     Check(
         "postings_have_operations",
@@ -46,7 +51,8 @@ CHECKS = (
     ),
     Check(
         "operations_have_postings",
-        "An applied operation that moves money has exactly one posting; every other has none.",
+        "An applied operation that moves money has exactly one posting; every other has none. Entries of several "
+        "postings are looked at by `entries`.",
         f"""
         SELECT key AS subject, outcome, postings, due FROM (
             SELECT o.key, o.outcome,
@@ -54,7 +60,7 @@ CHECKS = (
                    CASE WHEN o.outcome <> {_APPLIED} OR o.key = {key_of("o.transfer_id", Leg.CANCEL)} OR {_IS_SETTING}
                         THEN 0 ELSE 1 END AS due
             FROM operations o) AS effects
-        WHERE postings <> due""",
+        WHERE postings <> due AND NOT (outcome = {_APPLIED} AND ({IS_ENTRY.replace("o.key", "key")}))""",
         "is {outcome} and has {postings} postings instead of {due}",
     ),
     Check(
@@ -82,7 +88,7 @@ CHECKS = (
         f"""
         SELECT o.key AS subject, o.fingerprint, o.fingerprint_recipe FROM operations o
         LEFT JOIN transfers t ON t.id = o.transfer_id
-        WHERE o.fingerprint_recipe <> CASE WHEN {_IS_SETTING} THEN '{SETTINGS}' ELSE '{CURRENT}' END
+        WHERE o.fingerprint_recipe <> CASE WHEN {_IS_SETTING} THEN '{SETTINGS}' {_RECIPES} ELSE '{CURRENT}' END
           OR o.transfer_id IS NOT NULL
           AND (o.fingerprint = {_ASKED_OF_A_TRANSFER}) IS NOT TRUE""",
         "has the fingerprint {fingerprint} ({fingerprint_recipe}), which is not what its transfer says",
@@ -94,7 +100,7 @@ CHECKS = (
         SELECT o.key AS subject, o.fingerprint, p.sequence, p.amount_minor, p.currency, p.debit_account_id,
                p.credit_account_id
         FROM operations o JOIN postings p ON p.operation_key = o.key
-        WHERE o.transfer_id IS NULL
+        WHERE o.key LIKE '_%{operation_key("", Leg.DEPOSIT)}'
           AND (o.fingerprint = {_ASKED_OF_A_DEPOSIT} AND p.debit_account_id = {_CASH}) IS NOT TRUE""",
         "posting {sequence} is {amount_minor} {currency} from {debit_account_id} to {credit_account_id}; "
         "the deposit asks {fingerprint}",

@@ -7,7 +7,7 @@ from functools import partial, wraps
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from ledger import book, fingerprint, operations, rules, store
+from ledger import book, fingerprint, obstacles, operations, store
 from ledger.account import Account, Guard
 from ledger.books import Books
 from ledger.errors import OutcomeUnknown, OutOfOrder
@@ -34,14 +34,14 @@ def no_fence() -> None:
 
 def accounts_out_of_nothing() -> None:
     """A lock on a row that does not exist is taken for a lock: an unknown account is opened on the way."""
-    unusable = rules._unusable
+    unusable = obstacles._unusable
 
     def opened(account_id: str, currency: str, books: Books, must_be_open: bool) -> Rejection | None:
         if account_id not in books.accounts:
             books.open(Account(account_id, currency, Guard.NONE))
         return unusable(account_id, currency, books, must_be_open)
 
-    rules._unusable = opened
+    obstacles._unusable = opened
 
 
 def busy_is_insufficient_funds() -> None:

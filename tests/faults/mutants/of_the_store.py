@@ -1,6 +1,6 @@
 """Mutants of the store: keys apart from their money, keys that are not unique, locks in any order, lost postings."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Select, Table, func, select, text
@@ -40,7 +40,7 @@ def check_then_insert() -> None:
             for statement in unguarded:
                 await connection.execute(text(statement))
 
-    def looked_up_first(connection: Connection, batch: Iterable[Request]) -> Books:
+    def looked_up_first(connection: Connection, batch: Sequence[Request]) -> Books:
         batch = list(batch)
         _, keys, transfers = store._names(batch)
         known = [row.key for row in store._rows(connection, schema.operations, "key", keys)] if keys else []
@@ -74,7 +74,7 @@ def keys_that_expire() -> None:
     """The keys of a transfer are forgotten when it has ended."""
     load = store.load
 
-    def forgetful(connection: Connection, batch: Iterable[Request]) -> Books:
+    def forgetful(connection: Connection, batch: Sequence[Request]) -> Books:
         books = load(connection, batch)
         books.operations = {key: recorded for key, recorded in books.operations.items() if not _ended(key, books)}
         return books

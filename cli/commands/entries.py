@@ -1,0 +1,129 @@
+"""split, exchange, reverse, set-balance: movements that happen whole in one step."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.commands.options import Json, Timeout
+from engine.settings import Settings
+from ledger.errors import MalformedRequest
+from ledger.money import parse_amount
+
+if TYPE_CHECKING:
+    from cli.answers import Answer
+
+Id = Annotated[str, typer.Option("--id", help="Your business id of it: it happens once per id.")]
+Currency = Annotated[str, typer.Option("--currency", help="The currency (ISO 4217).")]
+
+
+def split(
+    id: Id,
+    source: Annotated[str, typer.Option("--from", help="The account that pays.")],
+    amount: Annotated[str, typer.Option("--amount", help="How much in all, such as 100.00.")],
+    to: Annotated[
+        list[str],
+        typer.Option("--to", metavar="ACCOUNT=SHARE", help="Who gets what: 25.00, 2.5% (of all), or rest. Repeat it."),
+    ],
+    currency: Currency = "USD",
+    timeout: Timeout = 30.0,
+    as_json: Json = False,
+) -> None:
+    """Pay many accounts out of one, all of them or none: by amounts, percents and the rest. Fees are shares, too."""
+    from cli.answers import give
+
+    async def work() -> "Answer":
+        from cli import entries
+        from ledger.entries import Split, shares_of
+
+        asked = [(account, share) for account, _, share in (each.partition("=") for each in to)]
+        shares = shares_of(parse_amount(amount, currency), currency, asked)
+        return await entries.enter(Settings.from_environment(), Split(id, source, currency, shares), timeout)
+
+    give(work, as_json, {"id": id})
+
+
+def exchange(
+    id: Id,
+    source: Annotated[str, typer.Option("--from", help="The account that sells.")],
+    destination: Annotated[str, typer.Option("--to", help="The account that gets what is bought.")],
+    amount: Annotated[str, typer.Option("--amount", help="How much is sold, such as 100.00.")],
+    currency: Annotated[str, typer.Option("--currency", help="The currency that is sold.")],
+    bought_currency: Annotated[str, typer.Option("--into", help="The currency that is bought.")],
+    quote: Annotated[str, typer.Option("--quote", help="The quote's id.")],
+    rate: Annotated[str, typer.Option("--rate", help="The quote's rate: how much is bought for 1, such as 0.9215.")],
+    expires: Annotated[str, typer.Option("--expires", help="The quote's end, such as 2026-11-24T12:00:00Z.")],
+    middle_rate: Annotated[
+        str | None, typer.Option("--middle-rate", help="The middle rate: what it brings beyond the rate is the spread.")
+    ] = None,
+    desk: Annotated[
+        str, typer.Option("--desk", help="Whose accounts it goes through: DESK:USD, DESK:EUR, DESK-spread:EUR.")
+    ] = "fx",
+    timeout: Timeout = 30.0,
+    as_json: Json = False,
+) -> None:
+    """Sell one currency for another at the rate of a quote, through the desk's accounts."""
+    from cli.answers import give
+
+    async def work() -> "Answer":
+        from cli import entries
+        from ledger.entries import Quote, at_quote
+
+        offer = Quote(quote, rate, middle_rate or rate, _instant(expires), desk)
+        sold = parse_amount(amount, currency)
+        entry = at_quote(offer, id, source, destination, sold, currency, bought_currency)
+        return await entries.enter(Settings.from_environment(), entry, timeout)
+
+    give(work, as_json, {"id": id})
+
+
+def reverse(
+    id: Id,
+    of: Annotated[str, typer.Option("--of", help="The transfer that is given back.")],
+    amount: Annotated[str | None, typer.Option("--amount", help="How much of it; without it, all.")] = None,
+    timeout: Timeout = 30.0,
+    as_json: Json = False,
+) -> None:
+    """Give back a settled transfer, whole or in part; all reversals of it never come to more than it was."""
+    from cli.answers import give
+
+    async def work() -> "Answer":
+        from cli import entries
+
+        return await entries.reverse(Settings.from_environment(), id, of, amount, timeout)
+
+    give(work, as_json, {"id": id})
+
+
+def set_balance(
+    account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account.")],
+    id: Id,
+    balance: Annotated[str, typer.Option("--to", help="What shall be in it, such as 100.00 or 0.")],
+    counterpart: Annotated[str, typer.Option("--with", help="The account that gives or takes the difference.")],
+    currency: Currency = "USD",
+    timeout: Timeout = 30.0,
+    as_json: Json = False,
+) -> None:
+    """Bring an account to a balance, whatever is in it; doing it again moves nothing."""
+    from cli.answers import give
+
+    async def work() -> "Answer":
+        from cli import entries
+        from ledger.entries import TargetBalance
+
+        target = parse_amount(balance, currency, or_zero=True)
+        entry = TargetBalance(id, account, target, counterpart, currency)
+        return await entries.enter(Settings.from_environment(), entry, timeout)
+
+    give(work, as_json, {"id": id})
+
+
+def _instant(text: str) -> int:
+    """Microseconds since 1970 of an ISO 8601 instant with its zone. Raises MalformedRequest."""
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise MalformedRequest(f"{text!r} is not an instant such as 2026-11-24T12:00:00Z") from error
+    if instant.tzinfo is None:
+        raise MalformedRequest(f"{text!r} has no time zone: write 2026-11-24T12:00:00Z")
+    return int(instant.replace(microsecond=0).timestamp()) * 1_000_000 + instant.microsecond

@@ -1,0 +1,84 @@
+"""split, exchange, reverse, set-balance: the commands that move money in one step. All answer with the same fields."""
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from cli.answers import Answer, Exit
+from cli.reach import books, known_otherwise, progress, temporal
+from engine.settings import Settings
+from ledger.entries import Entry, Reversal
+from ledger.errors import MalformedRequest
+from ledger.keys import check_id
+from ledger.money import parse_amount, say
+
+if TYPE_CHECKING:
+    from activities.messages import LegOutcome
+
+KEY_REUSED = "key_reused"
+_COLOURS = {Exit.OK: "green", Exit.NO: "yellow", Exit.KEY_REUSED: "red"}
+
+
+async def enter(settings: Settings, entry: Entry, timeout_seconds: float) -> Answer:
+    """Submit an entry and wait for its outcome. Safe to repeat, whatever happened before."""
+    from activities.messages import EntryRequest, LegOutcome
+    from engine.claiming import claim
+    from engine.submitting import KeyReused
+
+    request, operation = EntryRequest.of(entry), entry.operation()
+    with progress(f"{entry.id}: waiting for the outcome"):
+        async with temporal(settings, timeout_seconds) as submitter:
+            submit = partial(submitter.enter, request)
+            is_theirs = partial(known_otherwise, settings, operation.key, operation.content)
+            submitted = await claim(submitter, submit, LegOutcome, is_theirs, timeout_seconds)
+            if submitted.differences:
+                return _answer(entry, KEY_REUSED, Exit.KEY_REUSED, KEY_REUSED, "; ".join(submitted.differences))
+            try:
+                outcome = await submitter.outcome(submitted, LegOutcome, timeout_seconds)
+            except KeyReused as reused:
+                return _answer(entry, KEY_REUSED, Exit.KEY_REUSED, KEY_REUSED, str(reused))
+    return _told(entry, outcome)
+
+
+async def reverse(
+    settings: Settings, reversal_id: str, transfer_id: str, amount: str | None, timeout_seconds: float
+) -> Answer:
+    """Give back a settled transfer, or a part of it. Its accounts and currency are the original's."""
+    check_id(reversal_id, "reversal id")
+    check_id(transfer_id, "transfer id")
+    async with books(settings) as reader:
+        state = await reader.transfer(transfer_id)
+    if state is None:
+        reason, detail = "transfer_not_found", f"the books know no transfer {transfer_id}"
+        data = {"id": reversal_id, "kind": "reversal", "status": None, "reason": reason, "detail": detail}
+        return Answer(data, Exit.NO, f"[bold]{reversal_id}[/]  [yellow]{reason}[/]  {detail}", hide=frozenset(data))
+    original = state.transfer
+    amount_minor = original.amount_minor if amount is None else parse_amount(amount, original.currency)
+    if amount_minor > original.amount_minor:
+        raise MalformedRequest(f"transfer {transfer_id} was {say(original.amount_minor, original.currency)}")
+    reversal = Reversal(
+        reversal_id, transfer_id, original.destination, original.source, amount_minor, original.currency
+    )
+    return await enter(settings, reversal, timeout_seconds)
+
+
+def _told(entry: Entry, outcome: "LegOutcome") -> Answer:
+    status, exit = ("settled", Exit.OK) if outcome.applied else ("rejected", Exit.NO)
+    return _answer(entry, status, exit, outcome.code, outcome.detail, outcome.replayed)
+
+
+def _answer(
+    entry: Entry, status: str, exit: Exit, reason: str | None, detail: str | None = None, replayed: bool = False
+) -> Answer:
+    """The fields of every answer about an entry; what was asked comes last."""
+    data: dict[str, Any] = {
+        "id": entry.id,
+        "kind": str(entry.leg),
+        "status": status,
+        "reason": reason,
+        "detail": detail,
+        "replayed": replayed,
+        **entry.content(),
+    }
+    again = "  [dim](the recorded outcome: nothing moved now)[/]" if replayed else ""
+    headline = f"[bold]{entry.id}[/]  {entry.leg}  [{_COLOURS[exit]}]{status}[/]{again}"
+    return Answer(data, exit, headline, hide=frozenset({"id", "kind", "status", "replayed"}))

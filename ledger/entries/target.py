@@ -1,0 +1,65 @@
+"""Target balance: an account is brought to a balance, and another gives or takes the difference.
+
+This is "set", not "add": whoever asks twice under two ids moves money once, because there is nothing left to move. How
+much it is, is decided with both accounts locked, so that no posting can come between the look and the movement.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from ledger.errors import MalformedRequest
+from ledger.fingerprint import Content
+from ledger.keys import Leg, check_account_id, check_id, operation_key
+from ledger.money import MAX_MINOR, decimals
+from ledger.operation import Operation, Target
+
+
+@dataclass(frozen=True, slots=True)
+class TargetBalance:
+    """`account` shall have `target_minor`; `counterpart` gives or takes the rest. Raises MalformedRequest."""
+
+    leg: ClassVar[Leg] = Leg.TARGET
+    recipe: ClassVar[str] = "target-v1"
+
+    id: str
+    account: str
+    target_minor: int
+    counterpart: str
+    currency: str
+
+    def __post_init__(self) -> None:
+        check_id(self.id, "id")
+        check_account_id(self.account, "account")
+        check_account_id(self.counterpart, "counterpart account")
+        decimals(self.currency)
+        if type(self.target_minor) is not int or not 0 <= self.target_minor <= MAX_MINOR:
+            raise MalformedRequest(
+                f"target_minor must be a whole number of 0 to {MAX_MINOR}, not {self.target_minor!r}"
+            )
+        if self.account == self.counterpart:
+            raise MalformedRequest(f"account and counterpart are the same account, {self.account!r}")
+
+    def content(self) -> Content:
+        """What a retry must repeat exactly."""
+        return {
+            "account": self.account,
+            "target_minor": self.target_minor,
+            "counterpart": self.counterpart,
+            "currency": self.currency,
+        }
+
+    @classmethod
+    def of(cls, id: str, content: Mapping[str, Any]) -> "TargetBalance":
+        """The target of an id and a content."""
+        return cls(id, **content)
+
+    def operation(self) -> Operation:
+        """One posting or none, under `<id>/target`."""
+        return Operation(
+            key=operation_key(self.id, self.leg),
+            content=self.content(),
+            recipe=self.recipe,
+            must_be_open={self.account: self.currency, self.counterpart: self.currency},
+            brings=Target(self.account, self.target_minor, self.counterpart, self.currency),
+        )
