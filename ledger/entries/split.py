@@ -7,6 +7,7 @@ down, and the units that are left go to those who lost most by that, the first o
 lost, and nobody gets more than one unit more or less than is due.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -22,6 +23,7 @@ MOST_SHARES = 100
 """The most accounts that one split pays: it is one row for each, in one transaction."""
 
 REST = "rest"
+_PERCENT = re.compile(r"[0-9]{1,3}(\.[0-9]{1,12})?", re.ASCII)
 
 
 class Share(NamedTuple):
@@ -101,11 +103,8 @@ def shares_of(amount_minor: int, currency: str, asked: Sequence[tuple[str, str]]
     if due.count(None) > 1:
         raise MalformedRequest("only one account can have the rest")
     if missing < 0 or (missing > 0 and None not in due):
-        said = say(amount_minor + abs(int(missing)) if missing < 0 else amount_minor - int(missing), currency)
-        raise MalformedRequest(
-            f"the shares come to {said}{'' if int(missing) == missing else ' and a fraction'}, not to "
-            f"{say(amount_minor, currency)}; give one account the rest"
-        )
+        which = "more" if missing < 0 else "less"
+        raise MalformedRequest(f"the shares come to {which} than {say(amount_minor, currency)}; one may be {REST!r}")
     whole = _largest_remainder([missing if part is None else part for part in due])
     for (account_id, text), amount in zip(asked, whole, strict=True):
         if amount == 0:
@@ -119,8 +118,8 @@ def _due(text: str, amount_minor: int, currency: str) -> Fraction | None:
         return None
     if not text.endswith("%"):
         return Fraction(parse_amount(text, currency))
-    number = text.removesuffix("%").strip()
-    if not number.replace(".", "", 1).isascii() or not number.replace(".", "", 1).isdigit() or len(number) > 30:
+    number = text.removesuffix("%")
+    if not _PERCENT.fullmatch(number):
         raise MalformedRequest(f"share {text!r} is not an amount such as 25.00, a percent such as 2.5%, or {REST!r}")
     return Fraction(number) / 100 * amount_minor
 

@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from ledger.audit import audit
 from ledger.book import Ledger
-from ledger.operations import credit, debit
+from ledger.operation import OpenAccount
+from ledger.operations import credit, debit, deposit
 from tests.support.examples import a_transfer, open_with
 
 
@@ -21,3 +23,16 @@ async def connection(ledger: Ledger) -> AsyncIterator[AsyncConnection]:
         await connection.begin()
         yield connection
         await connection.rollback()
+
+
+@pytest.fixture
+async def funded(ledger: Ledger) -> AsyncIterator[Ledger]:
+    """Alice has 100.00 and Bob 10.00, of which 25.00 USD went from Alice to Bob as T1; a desk trades euros."""
+    await open_with(ledger, alice=125_00, bob=10_00, carol=0)
+    await open_with(ledger, "EUR", yves=0)
+    await ledger.apply_all([OpenAccount(id, id.rpartition(":")[2]) for id in ("fx:USD", "fx:EUR", "fx-spread:EUR")])
+    await ledger.apply(deposit("first-fx", "fx:EUR", 100_00, "EUR"))
+    await ledger.apply_all([debit(a_transfer()), credit(a_transfer())])
+    yield ledger
+    report = await audit(ledger)
+    assert report.ok, report.violations
