@@ -3,11 +3,12 @@
 from ledger import schema
 from ledger.audit.check import Check
 
-_APPEND_ONLY = ("operations", "postings", "transfer_events")
+_APPEND_ONLY = ("operations", "postings", "transfer_events", "reversals")
 _OWN_RULES = {
     "accounts_only_grow": "accounts",
     "transfers_live_once": "transfers",
     "notifications_delivered_once": "notifications",
+    "reversals_within_the_transfer": "reversals",
 }
 
 

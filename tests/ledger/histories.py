@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from ledger.account import AccountStatus, Guard
 from ledger.book import Ledger
+from ledger.entries import Entry, Quote, Reversal, Share, Split, TargetBalance, at_quote
 from ledger.errors import OutOfOrder
 from ledger.operation import OpenAccount, Operation, SetAccountStatus
 from ledger.operations import cancel, credit, debit, deposit, refund
@@ -13,7 +14,10 @@ from tests.support.examples import a_transfer, open_with
 
 
 async def a_story(ledger: Ledger) -> None:
-    """One transfer of each kind: S1 and E1 settled, F1 and F2 refunded, R1 rejected, C1 cancelled, D1 on its way."""
+    """One transfer of each ending: S1 and E1 settled, F1 and F2 refunded, R1 rejected, C1 cancelled, D1 on its way.
+
+    Then an entry of each kind.
+    """
     await open_with(ledger, alice=500_00, bob=0, carol=0)
     await open_with(ledger, "EUR", anna=300_00, bert=0)
     settled, european = a_transfer("S1"), a_transfer("E1", "anna", "bert", 10_00, "EUR")
@@ -29,6 +33,23 @@ async def a_story(ledger: Ledger) -> None:
         [cancel(a_transfer("C1"), "cancelled"), debit(a_transfer("C1")), refund(settled, "too late")]
     )
     await ledger.apply_all([debit(a_transfer("D1", amount_minor=7_00)), deposit("lost", "nobody", 1, "USD")])
+    await _entries(ledger)
+
+
+async def _entries(ledger: Ledger) -> None:
+    """One of each kind, and one refused: a split P1, an exchange X1, a reversal V1 of S1, a target B1, a split P2."""
+    await open_with(ledger, dora=20_00)
+    await ledger.apply_all([OpenAccount(id, id.rpartition(":")[2]) for id in ("fx:USD", "fx:EUR", "fx-spread:EUR")])
+    await ledger.apply(deposit("first-fx", "fx:EUR", 100_00, "EUR"))
+    quote = Quote("Q1", "0.9215", "0.93", 2**62, "fx")
+    entries: list[Entry] = [
+        Split("P1", "alice", "USD", (Share("bob", 3_00), Share("dora", 2_00))),
+        at_quote(quote, "X1", "alice", "anna", 10_00, "USD", "EUR"),
+        Reversal("V1", "S1", "bob", "alice", 5_00, "USD"),
+        TargetBalance("B1", "dora", 1_00, "bob", "USD"),
+        Split("P2", "dora", "USD", (Share("bob", 3_00), Share("alice", 2_00))),
+    ]
+    await ledger.apply_all([entry.operation() for entry in entries])
 
 
 def _send_back(transfer: Transfer) -> Operation:

@@ -76,7 +76,7 @@ def test_two_debits_in_transit_have_room_for_both_of_their_refunds() -> None:
 def test_whatever_is_in_transit_can_always_be_refunded(steps: list[tuple[str, int]]) -> None:
     """With totals that overflow above 16: after any history, all refunds at once still fit."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ledger.rules.MAX_MINOR", 16)
+        patch.setattr("ledger.obstacles.MAX_MINOR", 16)
         books = books_with(alice=8, bob=8)
         asked = [a_transfer(f"T{n}", *[("alice", "bob"), ("bob", "alice")][n % 2], n % 4 + 1) for n in range(60)]
         for position, (name, number) in enumerate(steps):

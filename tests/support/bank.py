@@ -18,12 +18,20 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from temporalio.workflow import SandboxImportNotificationPolicy
 
 from activities import slots
-from activities.messages import SweepRequest, SweepSummary, TransferOutcome, TransferRequest
+from activities.messages import (
+    EntryRequest,
+    LegOutcome,
+    SweepRequest,
+    SweepSummary,
+    TransferOutcome,
+    TransferRequest,
+)
 from engine import sweeping
 from engine.plugin import WorkerPlugin
 from engine.submitting import Submitted, Submitter, workflow_id
 from engine.worker import all_activities, make_worker
 from ledger.book import Ledger
+from ledger.entries import Entry, Share, Split
 from ledger.transfer import Status
 from tests.support import examples
 from tests.support.gates import Gates
@@ -68,6 +76,15 @@ class Bank:
             amount_minor=amount_minor,
             currency="USD",
         )
+
+    def split(self, name: str = "S1", bob: int = 20_00, carol: int = 5_00) -> Split:
+        """A split of this bank's own; by default 20.00 USD from Alice to Bob and 5.00 to Carol."""
+        return Split(f"{self.task_queue}.{name}", "alice", "USD", (Share("bob", bob), Share("carol", carol)))
+
+    async def enter(self, entry: Entry) -> LegOutcome:
+        """Submit an entry and wait for its outcome, as the starter does."""
+        submitted = await self.submitter.enter(EntryRequest.of(entry))
+        return await self.submitter.outcome(submitted, LegOutcome, PATIENCE)
 
     async def start(self, request: TransferRequest) -> Submitted:
         """Submit a request without waiting for its outcome."""

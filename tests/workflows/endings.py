@@ -9,6 +9,7 @@ from engine.submitting import KeyReused, workflow_id
 from engine.sweeping import sweep_id
 from ledger import failpoints, operations
 from ledger.account import AccountStatus
+from ledger.entries import Reversal
 from ledger.operation import SetAccountStatus
 from tests.support.bank import PATIENCE, Bank
 
@@ -149,6 +150,29 @@ async def deposited(bank: Bank) -> str:
     return f"deposit/{id}"
 
 
+async def entered(bank: Bank) -> str:
+    """A split is paid."""
+    split = bank.split("entered")
+    await bank.enter(split)
+    return f"split/{split.id}"
+
+
+async def entry_refused(bank: Bank) -> str:
+    """A reversal of a transfer that nobody knows."""
+    reversal = Reversal(f"{bank.task_queue}.V", f"{bank.task_queue}.nothing", "bob", "alice", 1, "USD")
+    await bank.enter(reversal)
+    return f"reversal/{reversal.id}"
+
+
+async def entry_reused(bank: Bank) -> str:
+    """The books know the id with other shares."""
+    split = bank.split("entry-reused")
+    await bank.ledger.apply(split.operation())
+    with suppress(KeyReused):
+        await bank.enter(bank.split("entry-reused", bob=1))
+    return f"split/{split.id}"
+
+
 async def _cancelled_while_silent(bank: Bank, request: TransferRequest, site: str, leg: str) -> str:
     failpoints.arm(f"{site}[{request.transfer_id}/{leg}]=raise@*")
     before = bank.gates.attempts.get(leg, 0)
@@ -166,7 +190,7 @@ ENDINGS: dict[str, Callable[[Bank], Awaitable[str]]] = {
         settled, rejected, refunded, cancelled_before_the_debit, cancelled_after_a_silent_debit,
         refunded_by_a_cancel, cancelled_too_late, answered_from_the_ledger, key_reused, told_later, notification,
         account_opened, account_changed, account_changed_at_the_second_look, deposited,
-        swept, finished_after_a_sweep, nothing_to_sweep,
+        swept, finished_after_a_sweep, nothing_to_sweep, entered, entry_refused, entry_reused,
     )
 }  # fmt: skip  # a list of names
 """The name of each ending and its story, which returns the workflow id."""

@@ -1,0 +1,124 @@
+"""Entries through Temporal: once per id, whatever is lost, and however often they are asked for."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+from pydantic import ValidationError
+
+from activities.messages import EntryRequest, LegOutcome
+from engine.submitting import KeyReused, result_of
+from ledger.entries import TargetBalance
+from ledger.errors import MalformedRequest
+from tests.support.bank import PATIENCE, Bank
+from tests.support.databases import only_sqlite
+
+
+async def test_a_split_is_paid_once_however_many_ask(bank: Bank) -> None:
+    """
+    Fifty callers at once are told the same, and so is one who comes later.
+    """
+    split = bank.split()
+
+    outcomes = await asyncio.gather(*(bank.enter(split) for _ in range(50)))
+    later = await bank.enter(split)
+
+    assert {(outcome.kind, outcome.code) for outcome in (*outcomes, later)} == {("applied", None)}
+    assert later.replayed
+    assert await bank.balances("alice", "bob", "carol") == [75_00, 20_00, 5_00]
+
+
+async def test_a_split_whose_answer_is_lost_is_asked_again_and_paid_once(
+    bank: Bank, arm: Callable[[str], None]
+) -> None:
+    """
+    The commit has happened, and nobody heard of it: the second attempt finds the key.
+    """
+    split = bank.split()
+    arm(f"ledger.after_commit[{split.operation().key}]=raise@1")
+
+    outcome = await bank.enter(split)
+
+    assert (outcome.applied, outcome.replayed) == (True, True)
+    assert await bank.balances("alice", "bob", "carol") == [75_00, 20_00, 5_00]
+
+
+@only_sqlite
+async def test_an_id_with_other_shares_is_told_what_differs_while_temporal_knows_it_and_after(bank: Bank) -> None:
+    """
+    First Temporal compares, and where it has never heard of the id, the books do.
+    """
+    await bank.enter(bank.split())
+    await bank.ledger.apply(bank.split("S2").operation())
+
+    submitted = await bank.submitter.enter(EntryRequest.of(bank.split(bob=1)))
+    with pytest.raises(KeyReused, match="shares: bob/2000 carol/500 -> bob/1 carol/500"):
+        await bank.enter(bank.split("S2", bob=1))
+
+    assert submitted.differences[-1] == "shares: bob/2000 carol/500 -> bob/1 carol/500"
+    assert await bank.balances("alice", "bob", "carol") == [50_00, 40_00, 10_00]
+
+
+@only_sqlite
+async def test_a_target_balance_is_reached_through_temporal(bank: Bank) -> None:
+    """
+    Asked under two ids at once, money moves once.
+    """
+    entries = [TargetBalance(f"{bank.task_queue}.B{n}", "alice", 30_00, "bob", "USD") for n in range(2)]
+
+    outcomes = await asyncio.gather(*(bank.enter(entry) for entry in entries))
+
+    assert all(outcome.applied for outcome in outcomes)
+    assert await bank.balances("alice", "bob") == [30_00, 70_00]
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        ("transfer", {}),
+        ("split", {}),
+        ("split", {"source": "alice", "amount_minor": 2, "currency": "USD", "shares": "bob/1"}),
+        ("split", {"source": "alice", "amount_minor": 1, "currency": "USD", "shares": "bob/1", "tip": 1}),
+        ("split", {"source": "alice", "amount_minor": True, "currency": "USD", "shares": "bob/1"}),
+        ("reversal", {"reverses": "T1", "source": "a", "destination": "a", "amount_minor": 1, "currency": "USD"}),
+        ("target", {"account": "a", "target_minor": -1, "counterpart": "b", "currency": "USD"}),
+    ],
+)
+def test_a_message_that_is_no_entry_is_refused(kind: str, content: dict[str, str | int]) -> None:
+    """
+    A kind that is not there, fields that are missing, too many, or do not add up: no attempt is ever made.
+    """
+    with pytest.raises(ValidationError):
+        EntryRequest(kind=kind, id="E1", content=content)
+
+
+@only_sqlite
+async def test_a_malformed_entry_that_reaches_the_worker_ends_its_workflow(bank: Bank) -> None:
+    """
+    Sent past the submitter, it is refused for good and not retried for ever.
+    """
+    raw = EntryRequest.model_construct(kind="split", id="E1", content={"source": "alice"})
+
+    handle = await bank.client.start_workflow(
+        "Entry", raw, id=f"split/{bank.task_queue}.E1", task_queue=bank.task_queue
+    )
+    with pytest.raises(MalformedRequest):
+        await result_of(handle, PATIENCE)
+    assert await bank.balances("alice", "bob") == [100_00, 0]
+
+
+async def test_nothing_of_an_entry_is_left_to_a_cancel(bank: Bank) -> None:
+    """
+    It happens whole in one step: a cancel that comes while its answer is lost changes nothing about it.
+    """
+    gate = bank.gates.close("enter", before=False)
+    split = bank.split()
+    submitted = await bank.submitter.enter(EntryRequest.of(split))
+    await gate.reached.wait()
+    await bank.client.get_workflow_handle(submitted.workflow_id).cancel()
+    gate.open.set()
+
+    outcome = await bank.submitter.outcome(submitted, LegOutcome, PATIENCE)
+
+    assert outcome.applied
+    assert await bank.balances("alice", "bob", "carol") == [75_00, 20_00, 5_00]
