@@ -35,6 +35,7 @@ def all_activities(
         legs.refund,
         legs.cancel,
         legs.deposit,
+        legs.enter,
         legs.open_account,
         legs.set_account_status,
         legs.next_setting,

@@ -1,13 +1,12 @@
 """split, exchange, reverse, set-balance: movements that happen whole in one step."""
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.commands.options import Json, Timeout
+from cli.instants import parse_instant
 from engine.settings import Settings
-from ledger.errors import MalformedRequest
 from ledger.money import parse_amount
 
 if TYPE_CHECKING:
@@ -69,7 +68,7 @@ def exchange(
         from cli import entries
         from ledger.entries import Quote, at_quote
 
-        offer = Quote(quote, rate, middle_rate or rate, _instant(expires), desk)
+        offer = Quote(quote, rate, middle_rate or rate, parse_instant(expires), desk)
         sold = parse_amount(amount, currency)
         entry = at_quote(offer, id, source, destination, sold, currency, bought_currency)
         return await entries.enter(Settings.from_environment(), entry, timeout)
@@ -116,14 +115,3 @@ def set_balance(
         return await entries.enter(Settings.from_environment(), entry, timeout)
 
     give(work, as_json, {"id": id})
-
-
-def _instant(text: str) -> int:
-    """Microseconds since 1970 of an ISO 8601 instant with its zone. Raises MalformedRequest."""
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise MalformedRequest(f"{text!r} is not an instant such as 2026-11-24T12:00:00Z") from error
-    if instant.tzinfo is None:
-        raise MalformedRequest(f"{text!r} has no time zone: write 2026-11-24T12:00:00Z")
-    return int(instant.replace(microsecond=0).timestamp()) * 1_000_000 + instant.microsecond

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.audit import audit
 from ledger.book import Ledger
+from ledger.entries import Reversal
 from ledger.operation import OpenAccount
 from ledger.operations import credit, debit, deposit
 from tests.support.examples import a_transfer, open_with
@@ -19,6 +20,7 @@ async def connection(ledger: Ledger) -> AsyncIterator[AsyncConnection]:
     await open_with(ledger, "EUR", yves=10_00)
     settled = a_transfer("settled")
     await ledger.apply_all([debit(settled), credit(settled), debit(a_transfer("debited"))])
+    await ledger.apply(Reversal("back", "settled", "bob", "alice", 1_00, "USD").operation())
     async with ledger.engine.connect() as connection:
         await connection.begin()
         yield connection

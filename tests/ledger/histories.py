@@ -14,10 +14,7 @@ from tests.support.examples import a_transfer, open_with
 
 
 async def a_story(ledger: Ledger) -> None:
-    """One transfer of each ending: S1 and E1 settled, F1 and F2 refunded, R1 rejected, C1 cancelled, D1 on its way.
-
-    Then an entry of each kind.
-    """
+    """One transfer of each kind: S1 and E1 settled, F1 and F2 refunded, R1 rejected, C1 cancelled, D1 on its way."""
     await open_with(ledger, alice=500_00, bob=0, carol=0)
     await open_with(ledger, "EUR", anna=300_00, bert=0)
     settled, european = a_transfer("S1"), a_transfer("E1", "anna", "bert", 10_00, "EUR")
@@ -33,11 +30,11 @@ async def a_story(ledger: Ledger) -> None:
         [cancel(a_transfer("C1"), "cancelled"), debit(a_transfer("C1")), refund(settled, "too late")]
     )
     await ledger.apply_all([debit(a_transfer("D1", amount_minor=7_00)), deposit("lost", "nobody", 1, "USD")])
-    await _entries(ledger)
 
 
-async def _entries(ledger: Ledger) -> None:
-    """One of each kind, and one refused: a split P1, an exchange X1, a reversal V1 of S1, a target B1, a split P2."""
+async def a_story_with_entries(ledger: Ledger) -> None:
+    """The same, and then a split P1, an exchange X1, a reversal V1 of S1, a target B1, and a refused split P2."""
+    await a_story(ledger)
     await open_with(ledger, dora=20_00)
     await ledger.apply_all([OpenAccount(id, id.rpartition(":")[2]) for id in ("fx:USD", "fx:EUR", "fx-spread:EUR")])
     await ledger.apply(deposit("first-fx", "fx:EUR", 100_00, "EUR"))

@@ -11,7 +11,7 @@ from ledger.audit.triggers import expected
 from ledger.book import Ledger
 from ledger.database import reading
 from tests.ledger.divergences import DIVERGENCES, Divergence
-from tests.ledger.histories import a_story
+from tests.ledger.histories import a_story_with_entries
 from tests.ledger.tampering import named, run_raw, tamper
 from tests.support.databases import DATABASES, only_postgresql, only_sqlite
 from tests.support.postgres import Postgres
@@ -27,7 +27,7 @@ async def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     postgres: Postgres | None = request.getfixturevalue("postgres") if request.param == "postgresql" else None
     url = postgres.create() if postgres else f"sqlite:///{tmp_path_factory.mktemp('kept')}/books.db"
     async with Ledger.open(url) as ledger:
-        await a_story(ledger)
+        await a_story_with_entries(ledger)
         await run_raw(ledger.engine, *(f"CREATE TABLE kept_{table} AS SELECT * FROM {table}" for table in TABLES))
         yield ledger
     if postgres:
@@ -103,13 +103,14 @@ async def test_a_disabled_trigger_is_named(database_url: str) -> None:
 
 @only_postgresql
 async def test_a_trigger_function_that_refuses_nothing_is_named(database_url: str) -> None:
-    """All triggers share one function: without its exception none of them stands."""
+    """All triggers but one share one function: without its exception none of them stands."""
     hollow = "CREATE OR REPLACE FUNCTION ledger_refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'"
     async with Ledger.open(database_url) as ledger:
         await run_raw(ledger.engine, hollow)
         report = await audit(ledger)
 
-    assert named(report) == {("triggers", name) for name in expected("postgresql")}
+    hollowed = expected("postgresql").keys() - {"reversals_within_the_transfer"}
+    assert named(report) == {("triggers", name) for name in hollowed}
 
 
 @only_sqlite

@@ -191,8 +191,10 @@ def test_every_code_of_the_picture_can_be_brought_about() -> None:
     rejected = {code for code, _ in DEBITS.values()}
     others = {Code.TOTAL_OVERFLOW, Code.ALREADY_CREDITED, Code.ALREADY_DEBITED, Code.ALREADY_REJECTED}
     of_settings = {Code.ACCOUNT_DIFFERS}
+    of_entries = {Code.QUOTE_EXPIRED, Code.TRANSFER_NOT_FOUND, Code.NOT_SETTLED}
+    of_entries |= {Code.DIFFERS_FROM_ORIGINAL, Code.EXCEEDS_ORIGINAL}
 
-    assert rejected | others | of_settings == set(Code)
+    assert rejected | others | of_settings | of_entries == set(Code)
 
 
 def test_a_cancel_asks_nothing_of_the_accounts() -> None:

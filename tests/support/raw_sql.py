@@ -39,6 +39,9 @@ ROWS: dict[str, dict[str, Any]] = {
     "notifications": {
         "key": "new/notify/settled", "transfer_id": "settled", "body": "{}", "recorded_at": 1, "delivered_at": None,
     },
+    "reversals": {
+        "operation_key": "settled/credit", "transfer_id": "settled", "amount_minor": 5, "recorded_at": 1,
+    },
 }  # fmt: skip  # a picture of one good row of each table
 """A row of each table that the database takes, given the accounts and transfers of `connection`."""
 

@@ -28,9 +28,7 @@ async def test_a_split_is_paid_once_however_many_ask(bank: Bank) -> None:
     assert await bank.balances("alice", "bob", "carol") == [75_00, 20_00, 5_00]
 
 
-async def test_a_split_whose_answer_is_lost_is_asked_again_and_paid_once(
-    bank: Bank, arm: Callable[[str], None]
-) -> None:
+async def test_a_split_whose_answer_is_lost_is_paid_once(bank: Bank, arm: Callable[[str], None]) -> None:
     """
     The commit has happened, and nobody heard of it: the second attempt finds the key.
     """

@@ -11,12 +11,14 @@ from activities.messages import (
     AccountChange,
     AccountOpening,
     DepositRequest,
+    EntryRequest,
     LegOutcome,
     TransferOutcome,
     TransferRequest,
 )
 from engine.submitting import Submitter
 from ledger.account import AccountStatus
+from ledger.entries import Entry, Share, Split, TargetBalance
 
 PATIENCE = 60.0
 AMOUNT = 25_00
@@ -66,6 +68,21 @@ async def _deposit(submitter: Submitter, id: str) -> Said:
     return Said(outcome.kind, outcome.code)
 
 
+async def _split(submitter: Submitter, id: str) -> Said:
+    split = Split(id, f"{id}-a", "USD", (Share(f"{id}-b", AMOUNT - 1), Share(f"{id}-b", 1)))
+    return await _entered(submitter, split)
+
+
+async def _emptied(submitter: Submitter, id: str) -> Said:
+    return await _entered(submitter, TargetBalance(id, f"{id}-a", 0, f"{id}-b", "USD"))
+
+
+async def _entered(submitter: Submitter, entry: Entry) -> Said:
+    submitted = await submitter.enter(EntryRequest.of(entry))
+    outcome = await submitter.outcome(submitted, LegOutcome, PATIENCE)
+    return Said(outcome.kind, outcome.code)
+
+
 async def _open(submitter: Submitter, id: str) -> Said:
     outcome = await submitter.open_account(AccountOpening(account_id=f"{id}-new", currency="USD"), PATIENCE)
     return Said(outcome.kind, outcome.code)
@@ -86,6 +103,8 @@ SCENARIOS = (
     Scenario("cancelled", _transfer(), Said("cancelled", "cancelled"), FUNDS, 0),
     Scenario("told_later", _transfer(), Said("settled"), LEFT, AMOUNT),
     Scenario("deposited", _deposit, Said("applied"), FUNDS + AMOUNT, 0, is_transfer=False),
+    Scenario("split", _split, Said("applied"), LEFT, AMOUNT, is_transfer=False),
+    Scenario("emptied", _emptied, Said("applied"), 0, FUNDS, is_transfer=False),
     Scenario("account_opened", _open, Said("applied"), FUNDS, 0, is_transfer=False),
     Scenario("account_frozen", _freeze, Said("applied"), FUNDS, 0, is_transfer=False),
 )
