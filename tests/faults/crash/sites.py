@@ -28,7 +28,7 @@ from temporalio.worker import (
     WorkflowInstanceDetails,
 )
 
-from activities.messages import DepositRequest, NotificationRequest, TransferRequest, UndoRequest
+from activities.messages import DepositRequest, EntryRequest, NotificationRequest, TransferRequest, UndoRequest
 from ledger.book import Ledger
 from ledger.failpoints import passing, passing_blocking
 from ledger.operation import MarkDelivered, Operation, Request
@@ -134,6 +134,8 @@ def key_of_message(activity: str, message: Any) -> str:
             return f"{id}/{activity}"
         case UndoRequest():
             return f"{message.transfer.transfer_id}/{activity}"
+        case EntryRequest():
+            return f"{message.id}/{message.kind}"
         case NotificationRequest():
             return message.key
         case _:
