@@ -22,6 +22,9 @@ SHORT_TEXT = 256
 MOST_SECONDS = 366 * 24 * 3600.0
 """The longest time that a sweep can be told to leave alone."""
 
+LAST_INSTANT = 253_402_300_799_999_999
+"""The end of the year 9999, in microseconds since 1970: no later instant can be written."""
+
 KEY_REUSED = "KeyReused"
 """The type, in Temporal's sense, of the failure of a workflow whose key belongs to other content."""
 
@@ -42,13 +45,17 @@ class Asked(Message):
 
 
 class TransferRequest(Asked):
-    """Move `amount_minor` (whole minor units of `currency`) from `source` to `destination`, once per `transfer_id`."""
+    """Move `amount_minor` (whole minor units of `currency`) from `source` to `destination`, once per `transfer_id`.
+
+    Not before `due_at` (microseconds since 1970), if it has one. The books are told of it only then.
+    """
 
     transfer_id: StrictStr
     source: StrictStr
     destination: StrictStr
     amount_minor: StrictInt
     currency: StrictStr
+    due_at: Annotated[StrictInt, Field(ge=0, le=LAST_INSTANT)] | None = None
 
     @model_validator(mode="after")
     def _could_be_done(self) -> "TransferRequest":

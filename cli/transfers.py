@@ -1,5 +1,6 @@
 """transfer, status, cancel: the commands about one transfer. All of them answer with the same fields."""
 
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,8 @@ async def transfer(settings: Settings, request: "TransferRequest", wait: bool, t
     from engine.claiming import claim
     from engine.submitting import KeyReused
 
+    if request.due_at is not None:
+        wait = await _is_due(settings, request.transfer_id, request.due_at) and wait
     fields = request.model_dump()
     key, content = operation_key(request.transfer_id, Leg.DEBIT), request.as_transfer().content()
     with progress(f"{request.transfer_id}: waiting for the outcome"):
@@ -38,12 +41,21 @@ async def transfer(settings: Settings, request: "TransferRequest", wait: bool, t
             if submitted.differences:
                 return answer(fields, KEY_REUSED, KEY_REUSED, "; ".join(submitted.differences))
             if not wait and not submitted.replayed:
-                return answer(fields, Status.ACCEPTED)
+                return answer(fields, Status.ACCEPTED if request.due_at is None else Status.SCHEDULED)
             try:
                 outcome = await submitter.outcome(submitted, TransferOutcome, timeout_seconds)
             except KeyReused as reused:
                 return answer(fields, KEY_REUSED, KEY_REUSED, str(reused))
     return answer(fields, outcome.status, outcome.reason, outcome.detail, replayed=outcome.replayed)
+
+
+async def _is_due(settings: Settings, transfer_id: str, due_at: int) -> bool:
+    """Whether its time has come. Raises MalformedRequest if that was before anybody has heard of it."""
+    if due_at > time.time_ns() // 1000:
+        return False
+    if await _state(settings, transfer_id) is None and (await _find(settings, transfer_id, True))[1] is None:
+        raise MalformedRequest("--at is in the past; leave it out to move the money now")
+    return True
 
 
 async def status(settings: Settings, transfer_id: str) -> Answer:
@@ -54,7 +66,7 @@ async def status(settings: Settings, transfer_id: str) -> Answer:
     state = await _state(settings, transfer_id)
     link, known = await _find(settings, transfer_id, must_answer=state is None)
     if state is None and known is not None and not known.replayed:
-        return answer({"transfer_id": transfer_id} | link, Status.ACCEPTED)
+        return answer({"transfer_id": transfer_id} | link, Status.SCHEDULED if known.is_scheduled else Status.ACCEPTED)
     state = state or await _state(settings, transfer_id, must_be_there=True)  # it may have ended between the looks
     if state is not None:
         return _from_the_books(state, link)

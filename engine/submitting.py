@@ -39,7 +39,7 @@ from engine.converter import MALFORMED
 from engine.settings import TASK_QUEUE
 from ledger.errors import MalformedRequest
 from ledger.failpoints import passing
-from ledger.fingerprint import CURRENT, Content, Fingerprint
+from ledger.fingerprint import CURRENT, SCHEDULED, Content, Fingerprint
 from ledger.money import say
 from ledger.transfer import Status
 from workflows.search_attributes import (
@@ -68,7 +68,8 @@ class KeyReused(Exception):
 class Submitted:
     """A request that Temporal has: `replayed` if it had ended before, `differences` if the id had other content.
 
-    As long as that one is `running`, it is not certain that the id is its: see `claiming.py`.
+    As long as that one is `running`, it is not certain that the id is its: see `claiming.py`. `is_scheduled` if it
+    waits until it is due.
     """
 
     workflow_id: str
@@ -76,6 +77,7 @@ class Submitted:
     replayed: bool = False
     differences: tuple[str, ...] = ()
     running: bool = False
+    is_scheduled: bool = False
 
 
 class Submitter:
@@ -88,11 +90,15 @@ class Submitter:
     async def transfer(self, request: TransferRequest) -> Submitted:
         """Start a transfer, or find it. Raises Unanswered when Temporal does not answer."""
         amount = say(request.amount_minor, request.currency)
+        content: dict[str, str | int] = {**request.as_transfer().content()}
+        if request.due_at is not None:
+            content["due_at"] = request.due_at
         return await self._submit(
             "Transfer",
             workflow_id(request.transfer_id),
             request,
-            request.as_transfer().content(),
+            content,
+            CURRENT if request.due_at is None else SCHEDULED,
             static_summary=f"{amount} from {request.source} to {request.destination}",
             static_details="Moves the money once or not at all, however often it is asked.",
             search_attributes=TypedSearchAttributes(
@@ -153,7 +159,8 @@ class Submitter:
                 return None
             raise Unanswered(f"Temporal did not answer: {error}") from error
         closed = description.status is not WorkflowExecutionStatus.RUNNING
-        return Submitted(workflow_id(transfer_id), description.run_id, replayed=closed)
+        is_scheduled = description.typed_search_attributes.get(TRANSFER_STATUS) == Status.SCHEDULED
+        return Submitted(workflow_id(transfer_id), description.run_id, closed, is_scheduled=is_scheduled)
 
     async def cancel(self, transfer_id: str, reason: str) -> None:
         """Ask for a transfer to be cancelled; its outcome tells whether that came in time. No error if it has ended."""

@@ -12,6 +12,7 @@ from json.encoder import encode_basestring_ascii as quoted
 
 RECIPES: dict[str, frozenset[str]] = {
     "v1": frozenset({"source", "destination", "account", "amount_minor", "currency"}),
+    "scheduled-v1": frozenset({"source", "destination", "amount_minor", "currency", "due_at"}),
     "settings-v1": frozenset({"account", "status"}),
     "split-v1": frozenset({"source", "amount_minor", "currency", "shares"}),
     "exchange-v1": frozenset(
@@ -24,6 +25,9 @@ RECIPES: dict[str, frozenset[str]] = {
 """Which fields of a content each recipe looks at. Recipes are added, never changed."""
 
 CURRENT = "v1"
+SCHEDULED = "scheduled-v1"
+"""Of a transfer that is due later, as Temporal remembers it: the books know what moved, and not since when."""
+
 SETTINGS = "settings-v1"
 
 Content = Mapping[str, str | int]

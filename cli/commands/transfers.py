@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.commands.options import Json, Timeout, TransferId
+from cli.instants import parse_instant
 from engine.settings import Settings
 from ledger.money import parse_amount
 
@@ -18,6 +19,10 @@ def transfer(
     destination: Annotated[str, typer.Option("--to", help="The account that is paid.")],
     amount: Annotated[str, typer.Option("--amount", help="How much, such as 25.00.")],
     currency: Annotated[str, typer.Option("--currency", help="The currency (ISO 4217).")] = "USD",
+    at: Annotated[
+        str | None,
+        typer.Option("--at", help="Not before this instant, such as 2026-12-01T09:00:00Z."),
+    ] = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for the outcome.")] = False,
     timeout: Timeout = 30.0,
     as_json: Json = False,
@@ -35,6 +40,7 @@ def transfer(
             destination=destination,
             amount_minor=parse_amount(amount, currency),
             currency=currency,
+            due_at=None if at is None else parse_instant(at),
         )
         return await transfers.transfer(Settings.from_environment(), request, not no_wait, timeout)
 

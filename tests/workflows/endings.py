@@ -1,6 +1,7 @@
 """Every ending a workflow can have, as a short story that a bank plays: the source of the golden histories."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
@@ -150,6 +151,28 @@ async def deposited(bank: Bank) -> str:
     return f"deposit/{id}"
 
 
+async def settled_when_due(bank: Bank) -> str:
+    """It waits for its time first."""
+    request = _in_a_second(bank.request("due"))
+    await bank.transfer(request)
+    return workflow_id(request.transfer_id)
+
+
+async def cancelled_before_it_was_due(bank: Bank) -> str:
+    """A cancel ends the waiting."""
+    request = bank.request("called-off").model_copy(update={"due_at": 2**57})
+    submitted = await bank.start(request)
+    while not ((found := await bank.submitter.find(request.transfer_id)) and found.is_scheduled):
+        await asyncio.sleep(0.05)
+    await bank.cancel(request)
+    await bank.outcome(submitted)
+    return workflow_id(request.transfer_id)
+
+
+def _in_a_second(request: TransferRequest) -> TransferRequest:
+    return request.model_copy(update={"due_at": time.time_ns() // 1000 + 1_000_000})
+
+
 async def entered(bank: Bank) -> str:
     """A split is paid."""
     split = bank.split("entered")
@@ -191,6 +214,7 @@ ENDINGS: dict[str, Callable[[Bank], Awaitable[str]]] = {
         refunded_by_a_cancel, cancelled_too_late, answered_from_the_ledger, key_reused, told_later, notification,
         account_opened, account_changed, account_changed_at_the_second_look, deposited,
         swept, finished_after_a_sweep, nothing_to_sweep, entered, entry_refused, entry_reused,
+        settled_when_due, cancelled_before_it_was_due,
     )
 }  # fmt: skip  # a list of names
 """The name of each ending and its story, which returns the workflow id."""
