@@ -10,6 +10,7 @@ from ledger.entries import Entry, Reversal
 from ledger.errors import MalformedRequest
 from ledger.keys import check_id
 from ledger.money import parse_amount, say
+from ledger.operation import Outcome
 
 if TYPE_CHECKING:
     from activities.messages import LegOutcome
@@ -61,7 +62,14 @@ async def reverse(
     return await enter(settings, reversal, timeout_seconds)
 
 
-def _told(entry: Entry, outcome: "LegOutcome") -> Answer:
+async def recorded(settings: Settings, id: str) -> Answer | None:
+    """What the books remember of an entry; None if of none with this id."""
+    async with books(settings) as reader:
+        found = await reader.entry(id)
+    return None if found is None else _told(*found)
+
+
+def _told(entry: Entry, outcome: "LegOutcome | Outcome") -> Answer:
     status, exit = ("settled", Exit.OK) if outcome.applied else ("rejected", Exit.NO)
     return _answer(entry, status, exit, outcome.code, outcome.detail, outcome.replayed)
 

@@ -5,6 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cli.answers import Answer, Exit
+from cli.entries import recorded
 from cli.reach import books, known_otherwise, progress, temporal
 from engine.settings import Settings
 from ledger.errors import MalformedRequest
@@ -71,7 +72,7 @@ async def status(settings: Settings, transfer_id: str) -> Answer:
     if state is not None:
         return _from_the_books(state, link)
     if known is None:
-        return not_found(transfer_id)
+        return await recorded(settings, transfer_id) or not_found(transfer_id)
     raise Unanswered(f"{transfer_id} was closed before the books heard of it; {_SUBMIT_AGAIN}")
 
 

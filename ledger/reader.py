@@ -1,5 +1,6 @@
 """Reader: what anybody may ask of the books without changing them. The starter reads through it, read-only."""
 
+import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,8 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from ledger import schema, store
 from ledger.account import Account
 from ledger.database import READING, Bounds, open_database, parse_url, reading
+from ledger.entries import KINDS, Entry
 from ledger.fingerprint import Fingerprint
-from ledger.keys import SETTING
+from ledger.keys import SETTING, operation_key
+from ledger.operation import Outcome, OutcomeKind
 from ledger.statement import ALWAYS, Period, Statement, read_statement
 from ledger.transfer import Status, TransferState
 
@@ -84,6 +87,16 @@ class Reader:
         """What was asked under a key; None if nothing was."""
         row = await self._row(select(schema.operations).where(schema.operations.c.key == key))
         return None if row is None else Fingerprint(row.fingerprint, row.fingerprint_recipe)
+
+    async def entry(self, id: str) -> tuple[Entry, Outcome] | None:
+        """The entry of an id and how it ended; of several kinds with the same id, the first. None if there is none."""
+        for kind in KINDS:
+            key = schema.operations.c.key
+            row = await self._row(select(schema.operations).where(key == operation_key(id, kind.leg)))
+            if row is not None:
+                recorded = Outcome(OutcomeKind(row.outcome), row.code, row.detail, replayed=True)
+                return kind.of(id, json.loads(row.fingerprint)), recorded
+        return None
 
     async def next_setting(self, account_id: str) -> int:
         """The number of an account's next change of its settings: one more than the last one in the books."""

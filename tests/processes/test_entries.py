@@ -23,6 +23,7 @@ async def test_a_split_is_paid_once_and_the_same_command_again_is_told_the_same(
     assert again.json == first.json | {"replayed": True}
     assert other.json["detail"] == "shares: bob/975 fees/25 -> bob/970 fees/30"
     assert await running.balances("alice", "bob", "fees") == [90_00, 9_75, 25]
+    assert (await running.starter("status", "S1", "--json")).json == again.json
 
 
 @only_sqlite
