@@ -45,10 +45,11 @@ SETTLED = [75_00, 25_00, 0, 0]
 BALANCES = dict.fromkeys(
     (
         *("settled", "cancelled_too_late", "answered_from_the_ledger", "key_reused", "told_later", "notification"),
-        *("swept", "finished_after_a_sweep"),
+        *("swept", "finished_after_a_sweep", "settled_when_due"),
     ),
     SETTLED,
-) | {"deposited": [101_00, 0, 0, 0]}
+)
+BALANCES |= {"deposited": [101_00, 0, 0, 0]} | dict.fromkeys(("entered", "entry_reused"), [75_00, 20_00, 5_00, 0])
 """How each ending leaves the books; those that are not named move nothing."""
 
 
