@@ -41,7 +41,7 @@ QUICK = ("settled", "refunded")
 NOTHING_MOVED = [100_00, 0, 0, 0]
 """Alice, Bob, Carol, transit."""
 
-SETTLED = [75_00, 25_00, 0, 0]
+SETTLED, SPLIT = [75_00, 25_00, 0, 0], [75_00, 20_00, 5_00, 0]
 BALANCES = dict.fromkeys(
     (
         *("settled", "cancelled_too_late", "answered_from_the_ledger", "key_reused", "told_later", "notification"),
@@ -49,7 +49,7 @@ BALANCES = dict.fromkeys(
     ),
     SETTLED,
 )
-BALANCES |= {"deposited": [101_00, 0, 0, 0]} | dict.fromkeys(("entered", "entry_reused"), [75_00, 20_00, 5_00, 0])
+BALANCES |= {"deposited": [101_00, 0, 0, 0], "entered": SPLIT, "entry_reused": SPLIT}
 """How each ending leaves the books; those that are not named move nothing."""
 
 
