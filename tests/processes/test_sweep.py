@@ -10,7 +10,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from ledger.book import Ledger
 from ledger.operations import debit
 from tests.processes.conftest import open_accounts
-from tests.support.databases import once, only_sqlite
+from tests.support.databases import only_sqlite
 from tests.support.examples import a_transfer
 from tests.support.processes import Folder
 
@@ -31,7 +31,6 @@ async def in_transit(place: Folder) -> Folder:
     return place
 
 
-@once
 async def test_what_temporal_has_lost_is_finished_by_the_command(in_transit: Folder) -> None:
     """
     Exit 0 with what was found; then it is settled, and the audit is content.
@@ -50,7 +49,6 @@ async def test_what_temporal_has_lost_is_finished_by_the_command(in_transit: Fol
     assert (await in_transit.audit())["transfers"]["settled"] == 1
 
 
-@once
 async def test_a_worker_killed_in_the_middle_of_a_sweep_leaves_nothing_behind(in_transit: Folder) -> None:
     """
     SIGKILL right after the transfer was started again: the next worker finishes both, and money moves once.

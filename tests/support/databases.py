@@ -9,7 +9,3 @@ only_sqlite = pytest.mark.parametrize("new_database", ["sqlite"], indirect=True)
 
 only_postgresql = pytest.mark.parametrize("new_database", ["postgresql"], indirect=True)
 """For what only PostgreSQL has: several writers, row locks, TRUNCATE."""
-
-once = only_sqlite
-"""For what asks of the books only what their own tests show on both databases: one of them is enough here. The fault
-suite plays such things on both (`make faults`)."""

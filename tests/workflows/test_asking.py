@@ -13,11 +13,8 @@ from engine.embedded import binary
 from engine.plugin import ClientPlugin
 from ledger.book import Ledger
 from tests.support.bank import Bank
-from tests.support.databases import once
 from tests.support.examples import open_with
 from workflows.search_attributes import ALL, NEEDS_ATTENTION, TRANSFER_STATUS
-
-pytestmark = once
 
 
 @pytest.fixture

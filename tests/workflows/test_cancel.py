@@ -9,9 +9,6 @@ from temporalio.api.history.v1 import HistoryEvent
 from activities.messages import TransferOutcome, TransferRequest
 from ledger import operations
 from tests.support.bank import Bank
-from tests.support.databases import once
-
-pytestmark = once
 
 Arm = Callable[[str], None]
 

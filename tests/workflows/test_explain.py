@@ -12,9 +12,6 @@ from ledger.operation import SetAccountStatus
 from ledger.story import read_story
 from ledger.transfer import Status
 from tests.support.bank import Bank
-from tests.support.databases import once
-
-pytestmark = once
 
 
 async def explain(bank: Bank, request: TransferRequest) -> Explanation:

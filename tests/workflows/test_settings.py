@@ -7,9 +7,6 @@ from ledger.account import AccountStatus
 from ledger.operation import SetAccountStatus
 from ledger.operations import deposit
 from tests.support.bank import PATIENCE, Bank
-from tests.support.databases import once
-
-pytestmark = once
 
 
 async def change(bank: Bank, account_id: str, status: AccountStatus, expected_version: int | None = None) -> str:

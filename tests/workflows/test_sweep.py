@@ -15,11 +15,8 @@ from ledger.book import Ledger
 from ledger.operation import SetAccountStatus
 from ledger.transfer import Status
 from tests.support.bank import Bank
-from tests.support.databases import once
 from tests.support.examples import balances, open_with
 from workflows.search_attributes import AMOUNT_MINOR
-
-pytestmark = once
 
 Arm = Callable[[str], None]
 Stop = Callable[[Bank, TransferRequest], Awaitable[None]]
