@@ -135,7 +135,7 @@ class EntryRequest(Asked):
 
     @model_validator(mode="after")
     def _could_be_done(self) -> "EntryRequest":
-        self.as_entry()
+        self.as_entry().operation()
         return self
 
     @classmethod

@@ -53,6 +53,9 @@ from workflows.search_attributes import (
 
 Answer = TypeVar("Answer")
 Ended = TypeVar("Ended", TransferOutcome, LegOutcome)
+SUMMARY_LENGTH = 200
+"""What an operator reads of an entry at a glance, in characters; Temporal keeps summaries to 400 bytes."""
+
 _FINGERPRINT, _RECIPE = "fingerprint", "fingerprint_recipe"
 
 
@@ -123,7 +126,7 @@ class Submitter:
     async def enter(self, request: EntryRequest) -> Submitted:
         """Start an entry (a split, an exchange, a reversal, a target balance), or find it."""
         entry, content = request.as_entry(), request.content
-        summary = ", ".join(f"{name} {value}" for name, value in content.items())
+        summary = ", ".join(f"{name} {value}" for name, value in content.items())[:SUMMARY_LENGTH]
         return await self._submit(
             "Entry", f"{request.kind}/{entry.id}", request, content, entry.recipe, static_summary=summary
         )

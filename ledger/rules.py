@@ -18,6 +18,7 @@ from ledger.books import Books, Notification, Recorded
 from ledger.errors import OutOfOrder
 from ledger.fingerprint import Fingerprint
 from ledger.keys import Leg, cash_account, notification_key, transit_account
+from ledger.money import MAX_MINOR
 from ledger.obstacles import first_obstacle, version_conflict
 from ledger.operation import (
     MarkDelivered,
@@ -137,7 +138,8 @@ def _what_is_missing(target: Target, books: Books) -> tuple[Posting, ...]:
     if surplus == 0:
         return ()
     giver, taker = (target.account_id, target.counterpart_id)[:: 1 if surplus > 0 else -1]
-    return (Posting(giver, taker, abs(surplus), target.currency),)
+    # What no amount can bridge is more than the account's totals have room for, too: a rejection, by the same rule.
+    return (Posting(giver, taker, min(abs(surplus), MAX_MINOR), target.currency),)
 
 
 def _reject(operation: Operation, rejection: Rejection, books: Books) -> Outcome:

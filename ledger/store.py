@@ -25,10 +25,11 @@ from ledger.transfer import Status, Transfer, TransferState
 def load(connection: Connection, batch: Sequence[Request]) -> Books:
     """The accounts (locked), keys and transfers that a batch names, as they are now."""
     accounts, keys, transfers = _names(batch)
-    books = Books(now=time.time_ns() // 1000)
+    books = Books()
     if accounts:
         for row in _rows(connection, schema.accounts, "id", accounts, lock=True):
             books.accounts[row.id] = read_account(row)
+    books.now = time.time_ns() // 1000  # after the locks, which may have had to be waited for
     if keys:
         for row in _rows(connection, schema.operations, "key", keys):
             books.operations[row.key] = _read_operation(row)

@@ -78,7 +78,7 @@ CHECKS = (
         LEFT JOIN postings p ON p.operation_key = r.operation_key
         WHERE (t.status = 'settled' AND p.amount_minor = r.amount_minor AND p.currency = t.currency
                AND p.debit_account_id = t.destination_account_id AND p.credit_account_id = t.source_account_id
-               AND o.fingerprint LIKE '%"reverses":"' || t.id || '",%') IS NOT TRUE""",
+               AND replace(o.fingerprint, '"reverses":"' || t.id || '",', '') <> o.fingerprint) IS NOT TRUE""",
         "is {outcome}, and gives back {amount_minor} of {transfer_id}",
     ),
     Check(

@@ -4,11 +4,13 @@ import asyncio
 
 import pytest
 
+from ledger.account import Account, Guard
 from ledger.book import Ledger
 from ledger.entries import TargetBalance
 from ledger.errors import MalformedRequest
 from ledger.operations import debit
 from ledger.rejections import Code
+from tests.ledger.in_memory import ask, books_with
 from tests.support.examples import a_transfer, balance, balances
 
 
@@ -51,6 +53,16 @@ async def test_a_target_that_cannot_be_reached_moves_nothing(funded: Ledger) -> 
     assert (await funded.apply(_to("B1", 500_00).operation())).code == Code.INSUFFICIENT_FUNDS
 
     assert await balances(funded, "alice", "bob") == [100_00, 35_00]
+
+
+def test_a_target_farther_away_than_any_amount_is_a_rejection() -> None:
+    """An unguarded account can be so deep in debt that no posting could bring it up: an answer, not an accident."""
+    books = books_with(bob=0)
+    books.open(Account("equity", "USD", Guard.NONE, debits_posted=2**63 - 1))
+
+    (outcome,) = ask(books, TargetBalance("B1", "equity", 2**63 - 1, "bob", "USD").operation())
+
+    assert (outcome.rejected, books.changes.postings) == (True, [])
 
 
 @pytest.mark.parametrize("target", [-1, 2**63, True, 1.5, "100"])

@@ -8,8 +8,10 @@ from pydantic import ValidationError
 
 from activities.messages import EntryRequest, LegOutcome
 from engine.submitting import KeyReused, result_of
-from ledger.entries import TargetBalance
+from ledger.entries import Share, Split, TargetBalance
+from ledger.entries.split import MOST_SHARES
 from ledger.errors import MalformedRequest
+from ledger.operation import OpenAccount
 from tests.support.bank import PATIENCE, Bank
 from tests.support.databases import only_sqlite
 
@@ -70,6 +72,20 @@ async def test_a_target_balance_is_reached_through_temporal(bank: Bank) -> None:
     assert await bank.balances("alice", "bob") == [30_00, 70_00]
 
 
+@only_sqlite
+async def test_a_split_among_as_many_as_there_may_be_is_taken_by_temporal(bank: Bank) -> None:
+    """
+    A hundred accounts with the longest names: what an operator reads of it is cut short, what is asked is not.
+    """
+    names = [f"{'a' * 125}{n:03}" for n in range(MOST_SHARES)]
+    await bank.ledger.apply_all([OpenAccount(name, "USD") for name in names])
+    split = Split(f"{bank.task_queue}.S1", "alice", "USD", tuple(Share(name, 1) for name in names))
+
+    assert (await bank.enter(split)).applied
+
+    assert await bank.balances("alice", names[0], names[-1]) == [99_00, 1, 1]
+
+
 @pytest.mark.parametrize(
     ("kind", "content"),
     [
@@ -79,6 +95,22 @@ async def test_a_target_balance_is_reached_through_temporal(bank: Bank) -> None:
         ("split", {"source": "alice", "amount_minor": 1, "currency": "USD", "shares": "bob/1", "tip": 1}),
         ("split", {"source": "alice", "amount_minor": True, "currency": "USD", "shares": "bob/1"}),
         ("reversal", {"reverses": "T1", "source": "a", "destination": "a", "amount_minor": 1, "currency": "USD"}),
+        (
+            "exchange",
+            {
+                "source": "fx:USD",
+                "destination": "yves",
+                "amount_minor": 100,
+                "currency": "USD",
+                "desk": "fx",
+                "bought_minor": 50,
+                "bought_currency": "EUR",
+                "spread_minor": 0,
+                "quote": "Q",
+                "rate": "0.5",
+                "expires_at": 1,
+            },
+        ),
         ("target", {"account": "a", "target_minor": -1, "counterpart": "b", "currency": "USD"}),
     ],
 )
