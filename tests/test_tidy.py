@@ -4,6 +4,7 @@ ARCHITECTURE.md has the picture and the reasons. A rule that turns out wrong is 
 """
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -45,6 +46,11 @@ NOT_IN_PURE = {"sqlalchemy", "asyncio", "alembic", "aiosqlite", "asyncpg", "sqli
 LONGEST_FUNCTION = 50
 LONGEST_MODULE = 300
 LONGEST_TEST_DOCSTRING = 300
+
+_SILENCED = re.compile(
+    r"#\s*(noqa|type:\s*ignore|fmt:\s*(skip|off)|pragma:)|mark\.(skip|skipif|xfail)\b|pytest\.(skip|xfail)\("
+)
+_WITH_A_REASON = re.compile(r"#\s*(noqa: [A-Z0-9, ]+|type: ignore\[[a-z, -]+\]|fmt: skip)  # \w|reason=\"\w")
 
 VAGUE_NAMES = {"utils", "common", "helpers", "shared", "models", "services", "core", "manager"}
 ABBREVIATIONS = {"txn", "acct", "amt"}
@@ -243,6 +249,17 @@ def test_every_test_is_a_sentence_with_a_short_paragraph() -> None:
             if not said or "\n\n" in said or len(said) > LONGEST_TEST_DOCSTRING:
                 found.append(f"{module.path}:{function.lineno} {function.name}")
     nothing(found, "A test has a docstring of one short paragraph.", "Words")
+
+
+def test_whatever_is_silenced_or_skipped_says_why() -> None:
+    """A check that is switched off names which one and, behind it, the reason."""
+    found = [
+        f"{module.path}:{number} {line.strip()}"
+        for module in modules()
+        for number, line in enumerate((ROOT / module.path).read_text(encoding="utf-8").splitlines(), 1)
+        if _SILENCED.search(line) and not _WITH_A_REASON.search(line)
+    ]
+    nothing(found, "This switches a check off and does not say why.", "Size")
 
 
 def test_no_file_has_a_name_that_says_nothing() -> None:

@@ -135,8 +135,11 @@ async def test_what_fires_is_written_down(arm: Arm, tmp_path: Path, monkeypatch:
 
     (line,) = [json.loads(line) for line in log.read_text().splitlines()]
     assert (line["site"], line["key"], line["fate"], line["pid"]) == (
-        "ledger.before_commit", "T1/debit", "raise", os.getpid()
-    )  # fmt: skip
+        "ledger.before_commit",
+        "T1/debit",
+        "raise",
+        os.getpid(),
+    )
 
 
 async def _fires(site: str, *keys: str) -> bool:
@@ -195,9 +198,13 @@ def test_a_mistyped_variable_stops_the_process() -> None:
     armed = {failpoints.ENVIRONMENT: "ledger.after_comit=kill"}
 
     child = subprocess.run(
-        [sys.executable, "-c", "import ledger.failpoints"], cwd=ROOT, env=os.environ | armed, capture_output=True,
-        text=True, check=False,
-    )  # fmt: skip
+        [sys.executable, "-c", "import ledger.failpoints"],
+        cwd=ROOT,
+        env=os.environ | armed,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
     assert child.returncode != 0
     assert "cannot read 'ledger.after_comit=kill'" in child.stderr

@@ -116,7 +116,8 @@ async def test_a_statement_is_looked_up_and_never_searched_for(ledger: Ledger, p
 
     async with ledger.engine.connect() as connection:
         for statement, parameters in looks:
-            plan = (await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)).all()  # type: ignore[arg-type]
+            explained = f"EXPLAIN QUERY PLAN {statement}"
+            plan = (await connection.exec_driver_sql(explained, parameters)).all()  # type: ignore[arg-type]  # a plain tuple, as SQLite takes it
             steps = [step.detail for step in plan if "postings" in step.detail]
             for side in ("debit", "credit"):
                 index = f"INDEX postings_by_block_and_{side}_account"

@@ -22,7 +22,7 @@ CURRENCIES = ("empty", "unknown", "lower case", "gold", "a line end after", "ful
 IDS = (
     "empty", "129 characters", "a slash", "a slash alone", "a space", "a line end after", "an escape", "an accent",
     "an emoji",
-)  # fmt: skip
+)  # fmt: skip  # as above
 BYTES = "T1" + b"\xff".decode(errors="surrogateescape")
 """An argument that is no text: the process is given the byte 0xFF, and Python makes a lone surrogate of it."""
 

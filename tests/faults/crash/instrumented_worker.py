@@ -19,10 +19,10 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 import asyncpg  # noqa: F401  # imported before the fork, like all that follows
-import httpcore  # noqa: F401
+import httpcore  # noqa: F401  # as above
 import httpx
 import sqlalchemy.dialects.postgresql.asyncpg
-import sqlalchemy.dialects.sqlite.aiosqlite  # noqa: F401
+import sqlalchemy.dialects.sqlite.aiosqlite  # noqa: F401  # as above
 from temporalio.client import Client
 from temporalio.runtime import Runtime, TelemetryConfig
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor

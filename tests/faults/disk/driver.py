@@ -103,7 +103,8 @@ class Child:
 def spoil(pragmas: dict[str, str]) -> None:
     """Change settings of the ledger's connections in this process, and do not let it refuse them."""
     named = dict(pragma.split("=") for pragma in database._SQLITE_PRAGMAS)
-    database._SQLITE_PRAGMAS = tuple(f"{name}={value}" for name, value in (named | pragmas).items())  # type: ignore[assignment]
+    spoilt = tuple(f"{name}={value}" for name, value in (named | pragmas).items())
+    database._SQLITE_PRAGMAS = spoilt  # type: ignore[assignment]  # as many as before
     database._SQLITE_SAFE.update({name: ("0", "1", "2", "3", pragmas[name]) for name in pragmas})
 
 
@@ -126,7 +127,7 @@ def main() -> None:
         if not pid:
             _child(Order(**json.loads(line)))
         print(pid, flush=True)  # noqa: T201  # its pipe is the protocol
-        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)  # noqa: T201
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)  # noqa: T201  # as above
 
 
 def as_line(order: Order) -> bytes:
