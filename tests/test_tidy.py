@@ -48,9 +48,9 @@ LONGEST_MODULE = 300
 LONGEST_TEST_DOCSTRING = 300
 
 _SILENCED = re.compile(
-    r"#\s*(noqa|type:\s*ignore|fmt:\s*(skip|off)|pragma:)|mark\.(skip|skipif|xfail)\b|pytest\.(skip|xfail)\("
+    r"#\s*(noqa|type:\s*ignore|fmt:\s*(skip|off)|pragma:)|mark\.(skip|skipif|xfail)\b|pytest\.(skip|xfail|importorskip)\("
 )
-_WITH_A_REASON = re.compile(r"#\s*(noqa: [A-Z0-9, ]+|type: ignore\[[a-z, -]+\]|fmt: skip)  # \w|reason=\"\w")
+_WITH_A_REASON = re.compile(r"#\s*(noqa: [A-Z0-9, ]+|type: ignore\[[a-z, -]+\]|fmt: skip)  # \w|reason=")
 
 VAGUE_NAMES = {"utils", "common", "helpers", "shared", "models", "services", "core", "manager"}
 ABBREVIATIONS = {"txn", "acct", "amt"}

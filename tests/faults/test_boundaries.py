@@ -25,14 +25,17 @@ def quick(tmp_path: Path) -> Iterator[Run]:
 
 
 def _found(run: Run) -> list[str]:
-    """What was wrong. A part that can do nothing here must have said why."""
+    """What was wrong. Where the part can do nothing, the test is skipped, for all to see, with the part's reason."""
     lines = read([run.folder / "part-sqlite.jsonl"])
-    assert run.record.passed or any(line["type"] == "gap" for line in lines), lines
+    gaps = [line["text"] for line in lines if line["type"] == "gap"]
+    if gaps and not any(line["type"] == "case" for line in lines):
+        pytest.skip(reason=gaps[0])
+    assert run.record.passed, lines
     return [f"{line['name']}: {line['problems']}" for line in lines if line["type"] == "case" and line["problems"]]
 
 
 async def test_a_write_or_a_sync_that_fails_loses_nothing_and_doubles_nothing(quick: Run) -> None:
-    """Where no system call can be made to fail, the part says so, and there is nothing to find."""
+    """Each acknowledged posting is there afterwards, once, whichever call failed."""
     await sqlite_boundaries.run(quick)
 
     assert _found(quick) == []
