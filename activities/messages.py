@@ -45,17 +45,13 @@ class Asked(Message):
 
 
 class TransferRequest(Asked):
-    """Move `amount_minor` (whole minor units of `currency`) from `source` to `destination`, once per `transfer_id`.
-
-    Not before `due_at` (microseconds since 1970), if it has one. The books are told of it only then.
-    """
+    """Move `amount_minor` (whole minor units of `currency`) from `source` to `destination`, once per `transfer_id`."""
 
     transfer_id: StrictStr
     source: StrictStr
     destination: StrictStr
     amount_minor: StrictInt
     currency: StrictStr
-    due_at: Annotated[StrictInt, Field(ge=0, le=LAST_INSTANT)] | None = None
 
     @model_validator(mode="after")
     def _could_be_done(self) -> "TransferRequest":
@@ -65,6 +61,16 @@ class TransferRequest(Asked):
     def as_transfer(self) -> Transfer:
         """The same request in the ledger's words. Raises MalformedRequest."""
         return Transfer(self.transfer_id, self.source, self.destination, self.amount_minor, self.currency)
+
+
+class ScheduledRequest(TransferRequest):
+    """The same, not before `due_at` (microseconds since 1970). The books are told of it only then."""
+
+    due_at: Annotated[StrictInt, Field(ge=0, le=LAST_INSTANT)]
+
+    def as_due(self) -> TransferRequest:
+        """The transfer that it is once its time has come."""
+        return TransferRequest(**self.model_dump(exclude={"due_at"}))
 
 
 class UndoRequest(Asked):

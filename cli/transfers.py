@@ -26,11 +26,12 @@ _CANCEL_ANSWERS = {Status.CANCELLED: "cancelled", Status.REFUNDED: "refunded"}
 
 async def transfer(settings: Settings, request: "TransferRequest", wait: bool, timeout_seconds: float) -> Answer:
     """Submit a transfer and wait for its outcome. Safe to repeat, whatever happened before."""
-    from activities.messages import TransferOutcome
+    from activities.messages import ScheduledRequest, TransferOutcome
     from engine.claiming import claim
     from engine.submitting import KeyReused
 
-    if request.due_at is not None:
+    is_scheduled = isinstance(request, ScheduledRequest)
+    if isinstance(request, ScheduledRequest):
         wait = await _is_due(settings, request.transfer_id, request.due_at) and wait
     fields = request.model_dump()
     key, content = operation_key(request.transfer_id, Leg.DEBIT), request.as_transfer().content()
@@ -42,7 +43,7 @@ async def transfer(settings: Settings, request: "TransferRequest", wait: bool, t
             if submitted.differences:
                 return answer(fields, KEY_REUSED, KEY_REUSED, "; ".join(submitted.differences))
             if not wait and not submitted.replayed:
-                return answer(fields, Status.ACCEPTED if request.due_at is None else Status.SCHEDULED)
+                return answer(fields, Status.SCHEDULED if is_scheduled else Status.ACCEPTED)
             try:
                 outcome = await submitter.outcome(submitted, TransferOutcome, timeout_seconds)
             except KeyReused as reused:

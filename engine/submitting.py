@@ -32,6 +32,7 @@ from activities.messages import (
     DepositRequest,
     EntryRequest,
     LegOutcome,
+    ScheduledRequest,
     TransferOutcome,
     TransferRequest,
 )
@@ -93,15 +94,15 @@ class Submitter:
     async def transfer(self, request: TransferRequest) -> Submitted:
         """Start a transfer, or find it. Raises Unanswered when Temporal does not answer."""
         amount = say(request.amount_minor, request.currency)
-        content: dict[str, str | int] = {**request.as_transfer().content()}
-        if request.due_at is not None:
-            content["due_at"] = request.due_at
+        workflow, content, recipe = "Transfer", request.as_transfer().content(), CURRENT
+        if isinstance(request, ScheduledRequest):
+            workflow, content, recipe = "ScheduledTransfer", content | {"due_at": request.due_at}, SCHEDULED
         return await self._submit(
-            "Transfer",
+            workflow,
             workflow_id(request.transfer_id),
             request,
             content,
-            CURRENT if request.due_at is None else SCHEDULED,
+            recipe,
             static_summary=f"{amount} from {request.source} to {request.destination}",
             static_details="Moves the money once or not at all, however often it is asked.",
             search_attributes=TypedSearchAttributes(

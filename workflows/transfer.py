@@ -5,16 +5,10 @@
     debit, refund (credit fenced)     refunded: the destination said no after all, or a cancel came in time
     cancel (debit fenced)             cancelled: a cancel came before the debit
 
-A transfer that is due later waits for its time first; a cancel that comes meanwhile ends it like any before the debit.
-
 Silence is never taken for a rejection: a leg is asked again, with the same key, until it answers. Everything this
 workflow knows is in the ledger too, so that running it again (a reset, a new namespace, years later) finds the
 recorded outcome at its first step and does nothing else.
 """
-
-import asyncio
-from contextlib import suppress
-from datetime import UTC, datetime
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
@@ -47,8 +41,6 @@ class Transfer:
     async def run(self, request: TransferRequest) -> TransferOutcome:
         """Move the money once, or say why not. Returns how the transfer ended; only `KeyReused` raises."""
         self._request = request  # not before: a run without a request must get as far as being refused
-        if request.due_at is not None:
-            await self._until_due(request.due_at)
         if _cancelled():
             return await self._cancel_before_debit()
         debited = await self._asking.unless_cancelled(LedgerActivities.debit, request, self._key(Leg.DEBIT))
@@ -65,17 +57,6 @@ class Transfer:
         if not credited.applied:
             return await self._refund(credited.code or credited.kind, credited.detail)
         return await self._end(credited)
-
-    async def _until_due(self, due_at: int) -> None:
-        """Wait, with a durable timer, until it is due or cancelled. What is due already does not wait."""
-        seconds = due_at / 1_000_000 - workflow.now().timestamp()
-        if seconds <= 0:
-            return
-        due = datetime.fromtimestamp(due_at // 1_000_000, UTC)
-        self._show(f"Scheduled for {due:%Y-%m-%d %H:%M:%S} UTC.")
-        workflow.upsert_search_attributes([TRANSFER_STATUS.value_set(Status.SCHEDULED)])
-        with suppress(asyncio.CancelledError):
-            await workflow.sleep(seconds, summary="until it is due")
 
     async def _cancel_before_debit(self) -> TransferOutcome:
         """Fence the debit. If it was already in the books, give the money back instead."""

@@ -31,7 +31,7 @@ def transfer(
     from cli.answers import give
 
     async def work() -> "Answer":
-        from activities.messages import TransferRequest
+        from activities.messages import ScheduledRequest, TransferRequest
         from cli import transfers
 
         request = TransferRequest(
@@ -40,8 +40,9 @@ def transfer(
             destination=destination,
             amount_minor=parse_amount(amount, currency),
             currency=currency,
-            due_at=None if at is None else parse_instant(at),
         )
+        if at is not None:
+            request = ScheduledRequest(**request.model_dump(), due_at=parse_instant(at))
         return await transfers.transfer(Settings.from_environment(), request, not no_wait, timeout)
 
     give(work, as_json, {"transfer_id": id})

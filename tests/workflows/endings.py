@@ -5,7 +5,15 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from activities.messages import AccountChange, AccountOpening, DepositRequest, LegOutcome, SweepRequest, TransferRequest
+from activities.messages import (
+    AccountChange,
+    AccountOpening,
+    DepositRequest,
+    LegOutcome,
+    ScheduledRequest,
+    SweepRequest,
+    TransferRequest,
+)
 from engine.submitting import KeyReused, workflow_id
 from engine.sweeping import sweep_id
 from ledger import failpoints, operations
@@ -160,7 +168,7 @@ async def settled_when_due(bank: Bank) -> str:
 
 async def cancelled_before_it_was_due(bank: Bank) -> str:
     """A cancel ends the waiting."""
-    request = bank.request("called-off").model_copy(update={"due_at": 2**57})
+    request = ScheduledRequest(**bank.request("called-off").model_dump(), due_at=2**57)
     submitted = await bank.start(request)
     while not ((found := await bank.submitter.find(request.transfer_id)) and found.is_scheduled):
         await asyncio.sleep(0.05)
@@ -169,8 +177,8 @@ async def cancelled_before_it_was_due(bank: Bank) -> str:
     return workflow_id(request.transfer_id)
 
 
-def _in_a_second(request: TransferRequest) -> TransferRequest:
-    return request.model_copy(update={"due_at": time.time_ns() // 1000 + 1_000_000})
+def _in_a_second(request: TransferRequest) -> ScheduledRequest:
+    return ScheduledRequest(**request.model_dump(), due_at=time.time_ns() // 1000 + 1_000_000)
 
 
 async def entered(bank: Bank) -> str:

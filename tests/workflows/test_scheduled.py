@@ -6,7 +6,7 @@ import time
 import pytest
 from pydantic import ValidationError
 
-from activities.messages import TransferRequest
+from activities.messages import ScheduledRequest, TransferRequest
 from ledger import operations
 from tests.support.bank import Bank
 from tests.support.databases import only_sqlite
@@ -14,8 +14,9 @@ from tests.support.databases import only_sqlite
 DAY = 24 * 3600
 
 
-def _due(request: TransferRequest, in_seconds: float) -> TransferRequest:
-    return request.model_copy(update={"due_at": time.time_ns() // 1000 + round(in_seconds * 1_000_000)})
+def _due(request: TransferRequest, in_seconds: float) -> ScheduledRequest:
+    due_at = time.time_ns() // 1000 + round(in_seconds * 1_000_000)
+    return ScheduledRequest(**request.model_dump(), due_at=due_at)
 
 
 async def _waits(bank: Bank, request: TransferRequest) -> None:
@@ -36,7 +37,7 @@ async def test_a_transfer_moves_when_it_is_due_and_not_before(bank: Bank) -> Non
     outcome = await bank.outcome(submitted)
 
     assert (before, known) == ([100_00, 0, 0], None)
-    assert time.time_ns() // 1000 >= (request.due_at or 0)
+    assert time.time_ns() // 1000 >= request.due_at
     assert outcome.status == "settled"
     assert await bank.balances() == [75_00, 25_00, 0]
 
@@ -76,11 +77,11 @@ async def test_another_due_time_under_the_same_id_is_told(bank: Bank) -> None:
     await bank.start(request)
 
     again = await bank.start(request)
-    later = await bank.start(request.model_copy(update={"due_at": (request.due_at or 0) + 1}))
+    later = await bank.start(request.model_copy(update={"due_at": request.due_at + 1}))
     at_once = await bank.start(bank.request())
 
     assert again.differences == ()
-    assert later.differences == (f"due_at: {request.due_at} -> {(request.due_at or 0) + 1}",)
+    assert later.differences == (f"due_at: {request.due_at} -> {request.due_at + 1}",)
     assert at_once.differences == (f"due_at: {request.due_at} -> None",)
     await bank.cancel(request)
 
@@ -107,7 +108,7 @@ def test_a_due_time_that_is_no_instant_is_refused(due_at: object) -> None:
     Whole microseconds, from 1970 to the end of the year 9999.
     """
     with pytest.raises(ValidationError):
-        TransferRequest.model_validate(
+        ScheduledRequest.model_validate(
             {
                 "transfer_id": "T1",
                 "source": "a",
