@@ -10,45 +10,15 @@ own, as a transfer has: what was asked and how it ended is in its operation. A n
 recipe in `fingerprint.py` and a leg in `keys.py`.
 """
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol
-
+from ledger.entries.entry import Entry
 from ledger.entries.exchange import Exchange, Quote, at_quote
 from ledger.entries.reversal import Reversal
 from ledger.entries.split import Share, Split, shares_of
 from ledger.entries.target import TargetBalance
-from ledger.fingerprint import Content
-from ledger.keys import Leg
-from ledger.operation import Operation
 
 __all__ = [
     "KINDS", "Entry", "Exchange", "Quote", "Reversal", "Share", "Split", "TargetBalance", "at_quote", "shares_of",
 ]  # fmt: skip  # a list is read as one thing
-
-
-class Entry(Protocol):
-    """One kind of entry: data that checks itself, its content, and the operation that it is."""
-
-    leg: ClassVar[Leg]
-    recipe: ClassVar[str]
-
-    @property
-    def id(self) -> str:
-        """The caller's business id."""
-        ...
-
-    def content(self) -> Content:
-        """What a retry must repeat exactly."""
-        ...
-
-    def operation(self) -> Operation:
-        """The one operation that it is."""
-        ...
-
-    @classmethod
-    def of(cls, id: str, content: Mapping[str, Any]) -> "Entry":
-        """The entry of an id and a content, as they stand in the books."""
-        ...
 
 
 KINDS: tuple[type[Entry], ...] = (Split, Exchange, Reversal, TargetBalance)

@@ -11,14 +11,13 @@ sold. A quote that has expired when the books get to it is a rejection, and pinn
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, ClassVar
+from typing import ClassVar
 
+from ledger.entries.entry import Entry
 from ledger.errors import MalformedRequest
-from ledger.fingerprint import Content
-from ledger.keys import Leg, check_account_id, check_id, operation_key
+from ledger.keys import Leg, check_account_id, check_id
 from ledger.money import check_amount, decimals
 from ledger.operation import Operation, Posting
 
@@ -26,13 +25,12 @@ _RATE = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
+class Exchange(Entry):
     """`amount_minor` of `currency` is sold and `bought_minor` of `bought_currency` bought. Raises MalformedRequest."""
 
     leg: ClassVar[Leg] = Leg.EXCHANGE
     recipe: ClassVar[str] = "exchange-v1"
 
-    id: str
     source: str
     destination: str
     amount_minor: int
@@ -69,27 +67,6 @@ class Exchange:
         sold, bought = f"{self.desk}:{self.currency}", f"{self.desk}:{self.bought_currency}"
         return sold, bought, f"{self.desk}-spread:{self.bought_currency}"
 
-    def content(self) -> Content:
-        """What a retry must repeat exactly."""
-        return {
-            "source": self.source,
-            "destination": self.destination,
-            "amount_minor": self.amount_minor,
-            "currency": self.currency,
-            "bought_minor": self.bought_minor,
-            "bought_currency": self.bought_currency,
-            "desk": self.desk,
-            "spread_minor": self.spread_minor,
-            "quote": self.quote,
-            "rate": self.rate,
-            "expires_at": self.expires_at,
-        }
-
-    @classmethod
-    def of(cls, id: str, content: Mapping[str, Any]) -> "Exchange":
-        """The exchange of an id and a content."""
-        return cls(id, **content)
-
     def operation(self) -> Operation:
         """Two or three postings, under `<id>/exchange`."""
         sold, bought, spread = self.accounts_of_the_desk()
@@ -102,7 +79,7 @@ class Exchange:
         must_be_open = {posting.debit_account_id: posting.currency for posting in postings}
         must_be_open |= {posting.credit_account_id: posting.currency for posting in postings}
         return Operation(
-            key=operation_key(self.id, self.leg),
+            key=self.key,
             content=self.content(),
             recipe=self.recipe,
             postings=tuple(postings),

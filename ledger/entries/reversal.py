@@ -4,25 +4,23 @@ All reversals of a transfer never come to more than it was; the books keep the s
 Of a reversal there is none: it is no transfer. Who was given back too much is paid by a transfer.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
+from ledger.entries.entry import Entry
 from ledger.errors import MalformedRequest
-from ledger.fingerprint import Content
-from ledger.keys import Leg, check_account_id, check_id, operation_key
+from ledger.keys import Leg, check_account_id, check_id
 from ledger.money import check_amount, decimals
 from ledger.operation import Operation, Posting
 
 
 @dataclass(frozen=True, slots=True)
-class Reversal:
+class Reversal(Entry):
     """Money goes back from a transfer's destination (here the source) to its source. Raises MalformedRequest."""
 
     leg: ClassVar[Leg] = Leg.REVERSAL
     recipe: ClassVar[str] = "reversal-v1"
 
-    id: str
     reverses: str
     source: str
     destination: str
@@ -39,25 +37,10 @@ class Reversal:
         if self.source == self.destination:
             raise MalformedRequest(f"source and destination are the same account, {self.source!r}")
 
-    def content(self) -> Content:
-        """What a retry must repeat exactly."""
-        return {
-            "reverses": self.reverses,
-            "source": self.source,
-            "destination": self.destination,
-            "amount_minor": self.amount_minor,
-            "currency": self.currency,
-        }
-
-    @classmethod
-    def of(cls, id: str, content: Mapping[str, Any]) -> "Reversal":
-        """The reversal of an id and a content."""
-        return cls(id, **content)
-
     def operation(self) -> Operation:
         """One posting, under `<id>/reversal`."""
         return Operation(
-            key=operation_key(self.id, self.leg),
+            key=self.key,
             content=self.content(),
             recipe=self.recipe,
             postings=(Posting(self.source, self.destination, self.amount_minor, self.currency),),

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, ClassVar, NamedTuple
 
+from ledger.entries.entry import Entry
 from ledger.errors import MalformedRequest
 from ledger.fingerprint import Content
-from ledger.keys import Leg, check_account_id, check_id, operation_key
+from ledger.keys import Leg, check_account_id, check_id
 from ledger.money import check_amount, decimals, parse_amount, say
 from ledger.operation import Operation, Posting
 
@@ -34,13 +35,12 @@ class Share(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Split:
+class Split(Entry):
     """One account pays many. Raises MalformedRequest when it could never be done."""
 
     leg: ClassVar[Leg] = Leg.SPLIT
     recipe: ClassVar[str] = "split-v1"
 
-    id: str
     source: str
     currency: str
     shares: tuple[Share, ...]
@@ -83,7 +83,7 @@ class Split:
     def operation(self) -> Operation:
         """A posting from the source to each of the others, under `<id>/split`."""
         return Operation(
-            key=operation_key(self.id, self.leg),
+            key=self.key,
             content=self.content(),
             recipe=self.recipe,
             postings=tuple(Posting(self.source, to, amount, self.currency) for to, amount in self.shares),

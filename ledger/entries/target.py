@@ -4,25 +4,23 @@ This is "set", not "add": whoever asks twice under two ids moves money once, bec
 much it is, is decided with both accounts locked, so that no posting can come between the look and the movement.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
+from ledger.entries.entry import Entry
 from ledger.errors import MalformedRequest
-from ledger.fingerprint import Content
-from ledger.keys import Leg, check_account_id, check_id, operation_key
+from ledger.keys import Leg, check_account_id, check_id
 from ledger.money import MAX_MINOR, decimals
 from ledger.operation import Operation, Target
 
 
 @dataclass(frozen=True, slots=True)
-class TargetBalance:
+class TargetBalance(Entry):
     """`account` shall have `target_minor`; `counterpart` gives or takes the rest. Raises MalformedRequest."""
 
     leg: ClassVar[Leg] = Leg.TARGET
     recipe: ClassVar[str] = "target-v1"
 
-    id: str
     account: str
     target_minor: int
     counterpart: str
@@ -40,24 +38,10 @@ class TargetBalance:
         if self.account == self.counterpart:
             raise MalformedRequest(f"account and counterpart are the same account, {self.account!r}")
 
-    def content(self) -> Content:
-        """What a retry must repeat exactly."""
-        return {
-            "account": self.account,
-            "target_minor": self.target_minor,
-            "counterpart": self.counterpart,
-            "currency": self.currency,
-        }
-
-    @classmethod
-    def of(cls, id: str, content: Mapping[str, Any]) -> "TargetBalance":
-        """The target of an id and a content."""
-        return cls(id, **content)
-
     def operation(self) -> Operation:
         """One posting or none, under `<id>/target`."""
         return Operation(
-            key=operation_key(self.id, self.leg),
+            key=self.key,
             content=self.content(),
             recipe=self.recipe,
             must_be_open={self.account: self.currency, self.counterpart: self.currency},
