@@ -105,8 +105,8 @@ async def run(run: Run) -> None:
         cases = [case for case in _sample(run, every) if run.wants(case.name)]
         if len(cases) < len(every):
             run.record.gap(
-                f"RPC fates on {run.database}: {len(cases)} of {len(every)} cases, chosen by the seed; the other database "
-                f"has the rest; all with --soak"
+                f"RPC fates on {run.database}: {len(cases)} of {len(every)} cases, chosen by the seed; the other "
+                f"database has the rest; all with --soak"
             )
         await asyncio.gather(*(_try(stage, case) for case in cases))
 
