@@ -16,6 +16,7 @@ from activities.messages import (
     TransferRequest,
     UndoRequest,
 )
+from activities.terms import CaptureRequest, DebitOnTerms
 from ledger import operations
 from ledger.book import Ledger
 from ledger.errors import MalformedRequest
@@ -33,6 +34,16 @@ class LedgerActivities:
     async def debit(self, request: TransferRequest) -> LegOutcome:
         """Source to transit, under `<transfer id>/debit`."""
         return await self._apply(operations.debit(request.as_transfer()))
+
+    @activity.defn
+    async def debit_on_terms(self, request: DebitOnTerms) -> LegOutcome:
+        """Source to transit, under `<transfer id>/debit`, and what becomes of it is decided later."""
+        return await self._apply(request.as_operation())
+
+    @activity.defn
+    async def capture(self, request: CaptureRequest) -> LegOutcome:
+        """A part from transit to the destination, the rest to the source, under `<transfer id>/credit`."""
+        return await self._apply(request.as_operation())
 
     @activity.defn
     async def credit(self, request: TransferRequest) -> LegOutcome:

@@ -5,7 +5,7 @@ ValidationError, which the data converter turns into a failure that is not retri
 Fields may be added with a default; none is ever renamed or removed, because old histories are replayed.
 """
 
-from typing import Annotated
+from typing import Annotated, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, model_validator
 
@@ -13,6 +13,7 @@ from ledger import operations
 from ledger.account import AccountStatus
 from ledger.entries import KINDS, Entry
 from ledger.errors import MalformedRequest
+from ledger.fingerprint import CURRENT, SCHEDULED
 from ledger.operation import OpenAccount, Operation, Outcome, OutcomeKind, SetAccountStatus
 from ledger.transfer import Status, Transfer
 
@@ -29,6 +30,7 @@ KEY_REUSED = "KeyReused"
 """The type, in Temporal's sense, of the failure of a workflow whose key belongs to other content."""
 
 Text = Annotated[StrictStr, Field(max_length=SHORT_TEXT)]
+Instant = Annotated[StrictInt, Field(ge=0, le=LAST_INSTANT)]
 
 
 class Message(BaseModel):
@@ -53,10 +55,17 @@ class TransferRequest(Asked):
     amount_minor: StrictInt
     currency: StrictStr
 
+    workflow: ClassVar[str] = "Transfer"
+    recipe: ClassVar[str] = CURRENT
+
     @model_validator(mode="after")
-    def _could_be_done(self) -> "TransferRequest":
+    def _could_be_done(self) -> Self:
         self.as_transfer()
         return self
+
+    def content(self) -> dict[str, str | int]:
+        """What a retry must repeat exactly, as a fingerprint of the `recipe` is taken of it."""
+        return self.as_transfer().content()
 
     def as_transfer(self) -> Transfer:
         """The same request in the ledger's words. Raises MalformedRequest."""
@@ -66,7 +75,14 @@ class TransferRequest(Asked):
 class ScheduledRequest(TransferRequest):
     """The same, not before `due_at` (microseconds since 1970). The books are told of it only then."""
 
-    due_at: Annotated[StrictInt, Field(ge=0, le=LAST_INSTANT)]
+    due_at: Instant
+
+    workflow: ClassVar[str] = "ScheduledTransfer"
+    recipe: ClassVar[str] = SCHEDULED
+
+    def content(self) -> dict[str, str | int]:
+        """When it is due is a part of it, as long as it waits."""
+        return super().content() | {"due_at": self.due_at}
 
     def as_due(self) -> TransferRequest:
         """The transfer that it is once its time has come."""
@@ -179,6 +195,7 @@ class LegOutcome(Message):
     status: Status | None = None
     reason: str | None = None
     status_detail: str | None = None
+    captured_minor: int | None = None
 
     @classmethod
     def of(cls, outcome: Outcome) -> "LegOutcome":
@@ -192,6 +209,7 @@ class LegOutcome(Message):
             status=state.status if state else None,
             reason=state.reason if state else None,
             status_detail=state.detail if state else None,
+            captured_minor=state.captured_minor if state else None,
         )
 
     @property
@@ -203,7 +221,7 @@ class LegOutcome(Message):
 class TransferOutcome(Message):
     """How a transfer ended: `settled`, `rejected`, `refunded` or `cancelled`.
 
-    `replayed` means that it had ended before this run began.
+    `replayed` means that it had ended before this run began. `captured_minor` is what the destination got of a hold.
     """
 
     transfer_id: str
@@ -211,6 +229,7 @@ class TransferOutcome(Message):
     reason: str | None = None
     detail: str | None = None
     replayed: bool = False
+    captured_minor: int | None = None
 
 
 class SweepRequest(Asked):

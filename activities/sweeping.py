@@ -20,8 +20,9 @@ from typing import Protocol, TypeVar
 from temporalio import activity
 
 from activities.messages import NotificationRequest, SweepRequest, SweepSummary, TransferRequest
+from activities.terms import asked_again
+from ledger.keys import Leg, operation_key
 from ledger.reader import START, Place, Reader, Undelivered, Unfinished
-from ledger.transfer import Transfer
 
 LONGEST = 240.0
 """Seconds after which a sweep stops looking; the next one goes on. Half of them are for transfers, which could
@@ -114,7 +115,8 @@ class SweepActivities:
             return Found.RUNNING
         if standing is Standing.COMPLETED:
             return await self._disagreeing_or_finished(transfer.id)
-        if not await self._workflows.restart_transfer(_request(transfer)):
+        debit = await self._books.asked(operation_key(transfer.id, Leg.DEBIT))
+        if not await self._workflows.restart_transfer(asked_again(transfer, debit)):
             return Found.RUNNING
         activity.logger.warning(
             "%s stood in %s and nobody worked on it: started again", transfer.id, unfinished.state.status
@@ -182,14 +184,3 @@ async def _look(look: Callable[[Standstill], Awaitable[Found]], one: Standstill)
     except Exception as error:
         activity.logger.warning("no answer about %s: %s", one.place[1], error)
         return Found.UNANSWERED
-
-
-def _request(transfer: Transfer) -> TransferRequest:
-    """What the caller asked for, as the books have recorded it."""
-    return TransferRequest(
-        transfer_id=transfer.id,
-        source=transfer.source,
-        destination=transfer.destination,
-        amount_minor=transfer.amount_minor,
-        currency=transfer.currency,
-    )

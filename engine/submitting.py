@@ -32,7 +32,6 @@ from activities.messages import (
     DepositRequest,
     EntryRequest,
     LegOutcome,
-    ScheduledRequest,
     TransferOutcome,
     TransferRequest,
 )
@@ -40,7 +39,7 @@ from engine.converter import MALFORMED
 from engine.settings import TASK_QUEUE
 from ledger.errors import MalformedRequest
 from ledger.failpoints import passing
-from ledger.fingerprint import CURRENT, SCHEDULED, Content, Fingerprint
+from ledger.fingerprint import CURRENT, Content, Fingerprint
 from ledger.money import say
 from ledger.transfer import Status
 from workflows.search_attributes import (
@@ -94,15 +93,12 @@ class Submitter:
     async def transfer(self, request: TransferRequest) -> Submitted:
         """Start a transfer, or find it. Raises Unanswered when Temporal does not answer."""
         amount = say(request.amount_minor, request.currency)
-        workflow, content, recipe = "Transfer", request.as_transfer().content(), CURRENT
-        if isinstance(request, ScheduledRequest):
-            workflow, content, recipe = "ScheduledTransfer", content | {"due_at": request.due_at}, SCHEDULED
         return await self._submit(
-            workflow,
+            request.workflow,
             workflow_id(request.transfer_id),
             request,
-            content,
-            recipe,
+            request.content(),
+            request.recipe,
             static_summary=f"{amount} from {request.source} to {request.destination}",
             static_details="Moves the money once or not at all, however often it is asked.",
             search_attributes=TypedSearchAttributes(

@@ -31,7 +31,9 @@ def all_activities(
     legs, outbox = LedgerActivities(ledger), NotifyActivities(ledger, notifier, slots.deliveries(activity_slots))
     return [
         legs.debit,
+        legs.debit_on_terms,
         legs.credit,
+        legs.capture,
         legs.refund,
         legs.cancel,
         legs.deposit,

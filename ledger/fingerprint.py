@@ -10,9 +10,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii as quoted
 
+TERMS: dict[str, frozenset[str]] = {
+    "hold-v1": frozenset({"expires_at"}),
+}
+"""What a debit can be asked on beside who, to whom and how much, by recipe. The recipe tells what kind of transfer it
+is, and so which workflow it belongs to. A new kind is a new line."""
+
+_TRANSFER = frozenset({"source", "destination", "amount_minor", "currency"})
+
 RECIPES: dict[str, frozenset[str]] = {
-    "v1": frozenset({"source", "destination", "account", "amount_minor", "currency"}),
-    "scheduled-v1": frozenset({"source", "destination", "amount_minor", "currency", "due_at"}),
+    "v1": _TRANSFER | {"account"},
+    "capture-v1": _TRANSFER | {"captured_minor"},
+    "scheduled-v1": _TRANSFER | {"due_at"},
     "settings-v1": frozenset({"account", "status"}),
     "split-v1": frozenset({"source", "amount_minor", "currency", "shares"}),
     "exchange-v1": frozenset(
@@ -21,6 +30,7 @@ RECIPES: dict[str, frozenset[str]] = {
     ),
     "reversal-v1": frozenset({"reverses", "source", "destination", "amount_minor", "currency"}),
     "target-v1": frozenset({"account", "target_minor", "counterpart", "currency"}),
+    **{recipe: _TRANSFER | terms for recipe, terms in TERMS.items()},
 }
 """Which fields of a content each recipe looks at. Recipes are added, never changed."""
 
@@ -29,6 +39,8 @@ SCHEDULED = "scheduled-v1"
 """Of a transfer that is due later, as Temporal remembers it: the books know what moved, and not since when."""
 
 SETTINGS = "settings-v1"
+CAPTURE = "capture-v1"
+HOLD = "hold-v1"
 
 Content = Mapping[str, str | int]
 

@@ -76,7 +76,7 @@ def _not_to_be_reversed(operation: Operation, books: Books) -> Rejection | None:
     if (posting.debit_account_id, posting.credit_account_id, posting.currency) != back:
         detail = f"transfer {transfer.id} is given back from {back[0]} to {back[1]} in {back[2]}"
         return Rejection(Code.DIFFERS_FROM_ORIGINAL, detail)
-    left = transfer.amount_minor - books.reversed.get(transfer.id, 0)
+    left = original.moved_minor - books.reversed.get(transfer.id, 0)
     if posting.amount_minor > left:
         detail = f"of transfer {transfer.id}, {say(left, transfer.currency)} can still be given back"
         return Rejection(Code.EXCEEDS_ORIGINAL, detail)

@@ -67,7 +67,7 @@ class Operation:
 
     `reverses` names the transfer that its one posting gives back, whole or in part. `valid_until` is the instant
     (microseconds) after which it is too late for it. `brings` stands for a posting whose amount only the books can
-    tell: whatever brings an account to a balance.
+    tell: whatever brings an account to a balance. `captures` is how much of a held amount is taken (minor units).
     """
 
     key: str
@@ -84,6 +84,7 @@ class Operation:
     reverses: str | None = None
     valid_until: int | None = None
     brings: Target | None = None
+    captures: int | None = None
 
     def posted_accounts(self) -> Iterator[tuple[str, str]]:
         """Every account that is posted to, with the currency it must have."""

@@ -2,15 +2,21 @@
 
     deposit    cash -> account
     debit      source -> transit          accepted -> debited, or rejected
+    hold       the same, on terms
     credit     transit -> destination     debited -> settled
+    capture    the same with a part; the rest goes back to the source
     refund     transit -> source          debited -> refunded, and fences the credit
     cancel     nothing moves              accepted -> cancelled, and fences the debit
 
 A new kind of movement is a new function here; `rules.py` does not change.
 """
 
+from dataclasses import replace
+
+from ledger.errors import MalformedRequest
+from ledger.fingerprint import CAPTURE, TERMS, Content
 from ledger.keys import Leg, cash_account, check_account_id, check_id, operation_key, transit_account
-from ledger.money import check_amount, decimals
+from ledger.money import check_amount, decimals, say
 from ledger.operation import Operation, Posting, Step
 from ledger.transfer import NOT_DEBITED, Status, Transfer
 
@@ -45,6 +51,16 @@ def debit(transfer: Transfer, expected_version: int | None = None) -> Operation:
     )
 
 
+def hold(transfer: Transfer, recipe: str, terms: Content) -> Operation:
+    """Take the money from the source into transit, on terms: what becomes of it is decided later.
+
+    The same key as a debit's, so that the same id is either a hold or a plain transfer, and never both.
+    """
+    if recipe not in TERMS or terms.keys() != TERMS[recipe]:
+        raise MalformedRequest(f"these are no terms of {recipe}: {', '.join(sorted(terms))}")
+    return replace(debit(transfer), content=transfer.content() | dict(terms), recipe=recipe)
+
+
 def credit(transfer: Transfer) -> Operation:
     """Give the money in transit to the destination. Rejected, it leaves the transfer debited: refund it."""
     return Operation(
@@ -54,6 +70,31 @@ def credit(transfer: Transfer) -> Operation:
         must_be_open={transfer.destination: transfer.currency},
         step=Step(transfer, when=_DEBITED, then=Status.SETTLED),
     )
+
+
+def capture(transfer: Transfer, captured_minor: int) -> Operation:
+    """Give a part of the money in transit (minor units) to the destination, and the rest back to the source, at once.
+
+    The same key as a credit's, so that there is one capture or none, and none after a refund. The source's status is
+    not asked: the rest is its own.
+    """
+    check_amount(captured_minor)
+    rest = transfer.amount_minor - captured_minor
+    if rest < 0:
+        raise MalformedRequest(
+            f"{say(captured_minor, transfer.currency)} of {say(transfer.amount_minor, transfer.currency)} held"
+        )
+    whole = credit(transfer)
+    if rest == 0:
+        postings = whole.postings
+    else:
+        transit = transit_account(transfer.currency)
+        postings = (
+            Posting(transit, transfer.destination, captured_minor, transfer.currency),
+            Posting(transit, transfer.source, rest, transfer.currency),
+        )
+    content = transfer.content() | {"captured_minor": captured_minor}
+    return replace(whole, content=content, recipe=CAPTURE, postings=postings, captures=captured_minor)
 
 
 def refund(transfer: Transfer, reason: str, detail: str | None = None) -> Operation:

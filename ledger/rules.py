@@ -16,7 +16,7 @@ from dataclasses import replace
 from ledger.account import Account, Guard
 from ledger.books import Books, Notification, Recorded
 from ledger.errors import OutOfOrder
-from ledger.fingerprint import Fingerprint
+from ledger.fingerprint import TERMS, Fingerprint
 from ledger.keys import Leg, cash_account, notification_key, transit_account
 from ledger.money import MAX_MINOR
 from ledger.obstacles import first_obstacle, version_conflict
@@ -125,7 +125,8 @@ def _begin(operation: Operation, step: Step, books: Books) -> None:
     if state is not None and state.status not in step.when:
         raise OutOfOrder(f"{operation.key} came, but transfer {step.transfer.id!r} is {state.status}")
     if state is None:
-        books.begin(TransferState(step.transfer, Status.ACCEPTED, version=1), operation.key)
+        terms = operation.recipe if operation.recipe in TERMS else None
+        books.begin(TransferState(step.transfer, Status.ACCEPTED, version=1, terms=terms), operation.key)
 
 
 # --- 5: the business's own answers (`obstacles.py`) -----------------------------------------------------------
@@ -175,7 +176,9 @@ def _move(operation: Operation, to: Status, reason: str | None, detail: str | No
     before = books.state_of(operation)
     assert before is not None, operation.key
     assert (before.status, to) in LEGAL_CHANGES, (operation.key, before.status, to)
-    state = TransferState(before.transfer, to, before.version + 1, reason, detail)
+    state = replace(before, status=to, version=before.version + 1, reason=reason, detail=detail)
+    if to is Status.SETTLED:
+        state = replace(state, captured_minor=operation.captures)
     books.move(state, before.status, operation.key)
     if to.terminal:
         books.changes.notifications.append(Notification(notification_key(state.transfer.id, to), state))

@@ -68,6 +68,8 @@ transfers = Table(
     Column("version", _Int64),
     Column("accepted_at", _Int64),
     Column("changed_at", _Int64),
+    Column("terms", Text),
+    Column("captured_minor", _Int64),
 )
 
 transfer_events = Table(

@@ -78,9 +78,9 @@ def read_account(row: Row[*tuple[Any, ...]]) -> Account:
 
 def read_transfer(row: Row[*tuple[Any, ...]]) -> TransferState:
     """A transfer's state from its row."""
-    id, source, destination, amount_minor, currency, status, reason, detail, version, *_instants = row
+    id, source, destination, amount_minor, currency, status, reason, detail, version, *_instants, terms, captured = row
     transfer = Transfer(id, source, destination, amount_minor, currency)
-    return TransferState(transfer, _STATUS[status], version, reason, detail)
+    return TransferState(transfer, _STATUS[status], version, reason, detail, terms, captured)
 
 
 def _read_operation(row: Row[*tuple[Any, ...]]) -> Recorded:
@@ -154,21 +154,22 @@ def _account_changes(changes: Changes) -> list[bulk.Row]:
 
 _TRANSFER = (
     "id", "source_account_id", "destination_account_id", "amount_minor", "currency",
-    "status", "reason", "detail", "version", "accepted_at", "changed_at",
+    "status", "reason", "detail", "version", "accepted_at", "changed_at", "terms", "captured_minor",
 )  # fmt: skip  # one line of the table's picture each
 
 
 def _transfer_row(state: TransferState, now: int) -> bulk.Row:
     t = state.transfer
-    life = (str(state.status), state.reason, state.detail, state.version, now, now)
+    life = (str(state.status), state.reason, state.detail, state.version, now, now, state.terms, state.captured_minor)
     return (t.id, t.source, t.destination, t.amount_minor, t.currency, *life)
 
 
-_TRANSFER_CHANGE = ("status", "version", "reason", "detail", "changed_at")
+_TRANSFER_CHANGE = ("status", "version", "reason", "detail", "captured_minor", "changed_at")
 
 
 def _transfer_change(state: TransferState, now: int) -> bulk.Row:
-    return (str(state.status), state.version, state.reason, state.detail, now, state.transfer.id)
+    changed = (str(state.status), state.version, state.reason, state.detail, state.captured_minor)
+    return (*changed, now, state.transfer.id)
 
 
 _OPERATION = ("key", "fingerprint", "fingerprint_recipe", "outcome", "code", "detail", "transfer_id", "recorded_at")
@@ -216,4 +217,6 @@ def _notification_row(notification: Notification, now: int) -> bulk.Row:
         "detail": state.detail,
         **state.transfer.content(),
     }
+    if state.captured_minor is not None:
+        body["captured_minor"] = state.captured_minor
     return (notification.key, state.transfer.id, canonical(body), now)

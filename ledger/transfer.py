@@ -97,10 +97,21 @@ class Transfer:
 
 @dataclass(frozen=True, slots=True)
 class TransferState:
-    """A transfer as the books have it. `version` counts its events; `reason` is a code, `detail` a sentence."""
+    """A transfer as the books have it. `version` counts its events; `reason` is a code, `detail` a sentence.
+
+    `terms` is the recipe that its debit was asked under, if that was on terms (a hold); `captured_minor` is how much
+    the destination got of what was held, once it has settled, in minor units.
+    """
 
     transfer: Transfer
     status: Status
     version: int
     reason: str | None = None
     detail: str | None = None
+    terms: str | None = None
+    captured_minor: int | None = None
+
+    @property
+    def moved_minor(self) -> int:
+        """What the destination got of it, or is to get."""
+        return self.transfer.amount_minor if self.captured_minor is None else self.captured_minor

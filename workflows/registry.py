@@ -2,9 +2,10 @@
 
 from workflows.account import ChangeOfAccount, Deposit, Opening
 from workflows.entry import Entry
+from workflows.hold import Hold
 from workflows.notification import Notification
 from workflows.scheduled import ScheduledTransfer
 from workflows.sweep import Sweep
 from workflows.transfer import Transfer
 
-ALL: list[type] = [Transfer, ScheduledTransfer, Entry, Notification, Deposit, Opening, ChangeOfAccount, Sweep]
+ALL: list[type] = [Transfer, ScheduledTransfer, Hold, Entry, Notification, Deposit, Opening, ChangeOfAccount, Sweep]

@@ -1,110 +1,17 @@
-"""Transfer: money goes from one account to another, through transit.
-
-    debit, credit, notify             settled
-    debit                             rejected: the source or the destination said no
-    debit, refund (credit fenced)     refunded: the destination said no after all, or a cancel came in time
-    cancel (debit fenced)             cancelled: a cancel came before the debit
-
-Silence is never taken for a rejection: a leg is asked again, with the same key, until it answers. Everything this
-workflow knows is in the ledger too, so that running it again (a reset, a new namespace, years later) finds the
-recorded outcome at its first step and does nothing else.
-"""
+"""Transfer: money goes from one account to another, through transit. Nothing happens between debit and credit."""
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.ledger import LedgerActivities
-    from activities.messages import SHORT_TEXT, LegOutcome, TransferOutcome, TransferRequest, UndoRequest
-    from ledger.keys import Leg, operation_key
-    from ledger.operation import OutcomeKind
-    from ledger.rejections import Code
-    from ledger.transfer import Status
-    from workflows.asking import Asking, key_reused
-    from workflows.notification import tell
-    from workflows.search_attributes import TRANSFER_STATUS
-
-CANCELLED = "cancelled"
-"""The reason of a transfer that ended because somebody asked for it."""
+    from activities.messages import TransferOutcome, TransferRequest
+    from workflows.legs import Legs
 
 
 @workflow.defn
 class Transfer:
     """One transfer, from its request to its end. The workflow id is `transfer/<transfer id>`."""
 
-    _request: TransferRequest
-
-    def __init__(self) -> None:
-        self._asking = Asking()
-
     @workflow.run
     async def run(self, request: TransferRequest) -> TransferOutcome:
         """Move the money once, or say why not. Returns how the transfer ended; only `KeyReused` raises."""
-        self._request = request  # not before: a run without a request must get as far as being refused
-        if _cancelled():
-            return await self._cancel_before_debit()
-        debited = await self._asking.unless_cancelled(LedgerActivities.debit, request, self._key(Leg.DEBIT))
-        if debited is None:
-            return await self._cancel_before_debit()
-        if not debited.applied or debited.status is not Status.DEBITED:
-            return await self._end(debited, replayed=debited.replayed)
-        if _cancelled():
-            return await self._refund(CANCELLED, workflow.cancellation_reason())
-        self._show("The money is in transit.")
-        credited = await self._asking.unless_cancelled(LedgerActivities.credit, request, self._key(Leg.CREDIT))
-        if credited is None:
-            return await self._refund(CANCELLED, workflow.cancellation_reason())
-        if not credited.applied:
-            return await self._refund(credited.code or credited.kind, credited.detail)
-        return await self._end(credited)
-
-    async def _cancel_before_debit(self) -> TransferOutcome:
-        """Fence the debit. If it was already in the books, give the money back instead."""
-        undo = self._undo(CANCELLED, workflow.cancellation_reason())
-        answer = await self._asking.until_answered(LedgerActivities.cancel, undo, self._key(Leg.CANCEL))
-        if answer.code == Code.ALREADY_DEBITED and answer.status is Status.DEBITED:
-            return await self._refund(CANCELLED, workflow.cancellation_reason())
-        return await self._end(answer)
-
-    async def _refund(self, reason: str, detail: str | None) -> TransferOutcome:
-        """Give the money back and fence the credit. If the credit was first, the transfer is settled: too late."""
-        self._show(f"Giving the money back: {detail or reason}")
-        undo = self._undo(reason, detail)
-        return await self._end(await self._asking.until_answered(LedgerActivities.refund, undo, self._key(Leg.REFUND)))
-
-    async def _end(self, answer: LegOutcome, replayed: bool = False) -> TransferOutcome:
-        """Every way out leads through here: show the ending, tell the outside, return the outcome."""
-        if answer.kind is OutcomeKind.KEY_REUSED:
-            self._asking.answered()
-            raise key_reused(answer.detail)
-        if answer.status is None or not answer.status.terminal:
-            raise ApplicationError(f"{answer} ends no transfer", type="Bug", non_retryable=True)
-        status, detail = answer.status, answer.status_detail
-        self._show(f"**{status}**" + (f": {detail}" if detail else ""))
-        await tell(self._request.transfer_id, status)
-        self._asking.answered()
-        # In the last workflow task: apart from it, the server would write its index once more.
-        workflow.upsert_search_attributes([TRANSFER_STATUS.value_set(status)])
-        return TransferOutcome(
-            transfer_id=self._request.transfer_id,
-            status=status,
-            reason=answer.reason,
-            detail=detail,
-            replayed=replayed,
-        )
-
-    def _undo(self, reason: str, detail: str | None) -> UndoRequest:
-        return UndoRequest(transfer=self._request, reason=reason, detail=(detail or None) and detail[:SHORT_TEXT])
-
-    def _key(self, leg: Leg) -> str:
-        return operation_key(self._request.transfer_id, leg)
-
-    def _show(self, text: str) -> None:
-        workflow.set_current_details(text)
-
-
-def _cancelled() -> bool:
-    """Whether somebody has asked for a cancel. Looked up before each irreversible step, because SDK 1.35 may not
-    raise a cancel that arrives in the same workflow task as an activity's completion.
-    """
-    return workflow.cancellation_reason() is not None
+        return await Legs(request).run()

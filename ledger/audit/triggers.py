@@ -7,6 +7,7 @@ _APPEND_ONLY = ("operations", "postings", "transfer_events", "reversals")
 _OWN_RULES = {
     "accounts_only_grow": "accounts",
     "transfers_live_once": "transfers",
+    "transfers_keep_their_terms": "transfers",
     "notifications_delivered_once": "notifications",
     "reversals_within_the_transfer": "reversals",
 }
