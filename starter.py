@@ -18,7 +18,7 @@ import traceback
 
 import typer
 
-from cli.commands import accounts, entries, operators, transfers
+from cli.commands import accounts, entries, holds, operators, transfers
 from cli.commands.options import Json
 
 app = typer.Typer(
@@ -34,6 +34,9 @@ for command in (
     transfers.status,
     transfers.explain,
     transfers.cancel,
+    holds.hold,
+    holds.capture,
+    holds.void,
     accounts.open_account,
     accounts.set_account,
     accounts.balance,

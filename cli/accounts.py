@@ -73,12 +73,16 @@ async def balance(settings: Settings, account_id: str, as_of: int | None = None)
     async with books(settings) as reader:
         if as_of is not None:
             return await _balance_as_of(account_id, reader, as_of)
-        account = await reader.account(account_id)
+        account, held = await reader.account(account_id), await reader.held(account_id)
     if account is None:
         return no_account(account_id)
-    amount = say(account.balance, account.currency)
-    shown_above = frozenset({"account_id", "balance_minor", "currency"})
-    return Answer(account_fields(account), headline=f"[bold]{account_id}[/]  {amount}", hide=shown_above)
+    headline = f"[bold]{account_id}[/]  {say(account.balance, account.currency)}"
+    data, hide = account_fields(account), {"account_id", "balance_minor", "currency", "held_minor", "posted_minor"}
+    data |= {"held_minor": held, "posted_minor": account.balance + held}
+    if held:
+        posted = say(account.balance + held, account.currency)
+        headline += f" available  [dim]({say(held, account.currency)} more is held, {posted} with it)[/]"
+    return Answer(data, headline=headline, hide=frozenset(hide))
 
 
 async def _balance_as_of(account_id: str, reader: "Reader", as_of: int) -> Answer:

@@ -14,8 +14,11 @@ from ledger.money import say
 from ledger.transfer import Status, TransferState
 
 if TYPE_CHECKING:
-    from activities.messages import TransferRequest
-    from engine.submitting import Submitted
+    from collections.abc import Awaitable, Callable
+
+    from activities.messages import TransferOutcome, TransferRequest
+    from engine.submitting import Submitted, Submitter
+    from ledger.fingerprint import Content
 
 KEY_REUSED = "key_reused"
 _EXITS = {Status.REJECTED: Exit.NO, Status.REFUNDED: Exit.NO, Status.CANCELLED: Exit.NO}
@@ -27,36 +30,62 @@ _CANCEL_ANSWERS = {Status.CANCELLED: "cancelled", Status.REFUNDED: "refunded"}
 async def transfer(settings: Settings, request: "TransferRequest", wait: bool, timeout_seconds: float) -> Answer:
     """Submit a transfer and wait for its outcome. Safe to repeat, whatever happened before."""
     from activities.messages import ScheduledRequest, TransferOutcome
+
+    accepted, asked = Status.ACCEPTED, request
+    if isinstance(request, ScheduledRequest):
+        accepted, asked = Status.SCHEDULED, request.as_due()
+        wait = await is_past(settings, request.transfer_id, request.due_at, "--at") and wait
+
+    async def waited(submitter: "Submitter", submitted: "Submitted") -> "TransferOutcome":
+        if not wait and not submitted.replayed:
+            return TransferOutcome(transfer_id=request.transfer_id, status=accepted)
+        return await submitter.outcome(submitted, TransferOutcome, timeout_seconds)
+
+    return await submit(settings, request, asked.content(), waited, timeout_seconds)
+
+
+async def submit(
+    settings: Settings,
+    request: "TransferRequest",
+    debit_content: "Content",
+    waited: "Callable[[Submitter, Submitted], Awaitable[TransferOutcome]]",
+    timeout_seconds: float,
+) -> Answer:
+    """Submit a transfer of any kind, and answer with what is `waited` for, or with key_reused."""
+    from activities.messages import TransferOutcome
     from engine.claiming import claim
     from engine.submitting import KeyReused
 
-    is_scheduled = isinstance(request, ScheduledRequest)
-    if isinstance(request, ScheduledRequest):
-        wait = await _is_due(settings, request.transfer_id, request.due_at) and wait
-    fields = request.model_dump()
-    key, content = operation_key(request.transfer_id, Leg.DEBIT), request.as_transfer().content()
+    fields, key = request.model_dump(), operation_key(request.transfer_id, Leg.DEBIT)
     with progress(f"{request.transfer_id}: waiting for the outcome"):
         async with temporal(settings, timeout_seconds) as submitter:
-            submit, is_theirs = partial(submitter.transfer, request), partial(known_otherwise, settings, key, content)
-            submitted = await claim(submitter, submit, TransferOutcome, is_theirs, timeout_seconds)
+            again, is_theirs = (
+                partial(submitter.transfer, request),
+                partial(known_otherwise, settings, key, debit_content),
+            )
+            submitted = await claim(submitter, again, TransferOutcome, is_theirs, timeout_seconds)
             fields |= _link(settings, submitter.client.namespace, request.transfer_id, submitted.run_id)
             if submitted.differences:
                 return answer(fields, KEY_REUSED, KEY_REUSED, "; ".join(submitted.differences))
-            if not wait and not submitted.replayed:
-                return answer(fields, Status.SCHEDULED if is_scheduled else Status.ACCEPTED)
             try:
-                outcome = await submitter.outcome(submitted, TransferOutcome, timeout_seconds)
+                outcome = await waited(submitter, submitted)
             except KeyReused as reused:
                 return answer(fields, KEY_REUSED, KEY_REUSED, str(reused))
+    return told(fields, outcome)
+
+
+def told(fields: dict[str, Any], outcome: "TransferOutcome") -> Answer:
+    """The answer that an outcome makes."""
+    fields = fields | {"captured_minor": outcome.captured_minor}
     return answer(fields, outcome.status, outcome.reason, outcome.detail, replayed=outcome.replayed)
 
 
-async def _is_due(settings: Settings, transfer_id: str, due_at: int) -> bool:
-    """Whether its time has come. Raises MalformedRequest if that was before anybody has heard of it."""
-    if due_at > time.time_ns() // 1000:
+async def is_past(settings: Settings, transfer_id: str, instant: int, option: str) -> bool:
+    """Whether an instant of a transfer is over. Raises MalformedRequest if that was before anybody has heard of it."""
+    if instant > time.time_ns() // 1000:
         return False
-    if await _state(settings, transfer_id) is None and (await _find(settings, transfer_id, True))[1] is None:
-        raise MalformedRequest("--at is in the past; leave it out to move the money now")
+    if await state_of(settings, transfer_id) is None and (await _find(settings, transfer_id, True))[1] is None:
+        raise MalformedRequest(f"{option} is in the past")
     return True
 
 
@@ -65,13 +94,13 @@ async def status(settings: Settings, transfer_id: str) -> Answer:
     from engine.submitting import Unanswered
 
     check_id(transfer_id, "transfer id")
-    state = await _state(settings, transfer_id)
+    state = await state_of(settings, transfer_id)
     link, known = await _find(settings, transfer_id, must_answer=state is None)
     if state is None and known is not None and not known.replayed:
         return answer({"transfer_id": transfer_id} | link, Status.SCHEDULED if known.is_scheduled else Status.ACCEPTED)
-    state = state or await _state(settings, transfer_id, must_be_there=True)  # it may have ended between the looks
+    state = state or await state_of(settings, transfer_id, must_be_there=True)  # it may have ended between the looks
     if state is not None:
-        return _from_the_books(state, link)
+        return from_the_books(state, link)
     if known is None:
         return await recorded(settings, transfer_id) or not_found(transfer_id)
     raise Unanswered(f"{transfer_id} was closed before the books heard of it; {_SUBMIT_AGAIN}")
@@ -84,16 +113,16 @@ async def cancel(settings: Settings, transfer_id: str, reason: str, timeout_seco
     check_id(transfer_id, "transfer id")
     if len(reason) > 256 or not reason.isprintable():
         raise MalformedRequest("--reason must be at most 256 printable characters")
-    state, known = await _state(settings, transfer_id), True
+    state, known = await state_of(settings, transfer_id), True
     if state is None or not state.status.terminal:
         known = await _cancel(settings, transfer_id, reason, timeout_seconds)
-        state = await _state(settings, transfer_id, must_be_there=True)
+        state = await state_of(settings, transfer_id, must_be_there=True)
     if state is None and not known:
         return not_found(transfer_id)
     if state is None or not state.status.terminal:
         raise Unanswered(f"nobody is working on {transfer_id}; {_SUBMIT_AGAIN}, then cancel it")
     link, _ = await _find(settings, transfer_id, must_answer=False)
-    return _from_the_books(state, link | {"cancel": _CANCEL_ANSWERS.get(state.status, "too_late")})
+    return from_the_books(state, link | {"cancel": _CANCEL_ANSWERS.get(state.status, "too_late")})
 
 
 async def _cancel(settings: Settings, transfer_id: str, reason: str, timeout_seconds: float) -> bool:
@@ -130,8 +159,7 @@ def answer(
         "ui_url": fields.get("ui_url"),
         "iso20022_status": known.iso20022 if known else None,
     }
-    if "cancel" in fields:
-        data["cancel"] = fields["cancel"]
+    data |= {name: fields[name] for name in ("captured_minor", "cancel", "decision") if fields.get(name) is not None}
     exit = _EXITS.get(known, Exit.OK) if known else Exit.KEY_REUSED
     shown_above = frozenset({"transfer_id", "status", "replayed", "amount_minor", "currency"})
     return Answer(data, exit, _headline(data, exit), hide=shown_above)
@@ -143,8 +171,11 @@ def _headline(data: dict[str, Any], exit: Exit) -> str:
     return f"[bold]{data['transfer_id']}[/]  [{_COLOURS[exit]}]{data['status']}[/]{amount}{again}"
 
 
-def _from_the_books(state: TransferState, more: dict[str, Any]) -> Answer:
-    fields = state.transfer.content() | {"transfer_id": state.transfer.id} | more
+def from_the_books(state: TransferState, more: dict[str, Any]) -> Answer:
+    """The answer about a transfer that the books know."""
+    fields = (
+        state.transfer.content() | {"transfer_id": state.transfer.id, "captured_minor": state.captured_minor} | more
+    )
     return answer(fields, state.status, state.reason, state.detail)
 
 
@@ -157,7 +188,7 @@ def not_found(transfer_id: str) -> Answer:
     return Answer(data, Exit.NO, f"[bold]{transfer_id}[/]  [yellow]{reason}[/]", hide=shown_above)
 
 
-async def _state(settings: Settings, transfer_id: str, must_be_there: bool = False) -> TransferState | None:
+async def state_of(settings: Settings, transfer_id: str, must_be_there: bool = False) -> TransferState | None:
     """What the books say about a transfer; None if they have not heard of it.
 
     Books that do not exist have not heard of anything either, but that is no answer: where one is given because of

@@ -46,6 +46,7 @@ from workflows.search_attributes import (
     AMOUNT_MINOR,
     CURRENCY,
     DESTINATION_ACCOUNT,
+    HELD,
     NEEDS_ATTENTION,
     SOURCE_ACCOUNT,
     TRANSFER_STATUS,
@@ -72,7 +73,7 @@ class Submitted:
     """A request that Temporal has: `replayed` if it had ended before, `differences` if the id had other content.
 
     As long as that one is `running`, it is not certain that the id is its: see `claiming.py`. `is_scheduled` if it
-    waits until it is due.
+    waits until it is due, `is_held` if its money waits for a decision.
     """
 
     workflow_id: str
@@ -81,6 +82,7 @@ class Submitted:
     differences: tuple[str, ...] = ()
     running: bool = False
     is_scheduled: bool = False
+    is_held: bool = False
 
 
 class Submitter:
@@ -159,8 +161,14 @@ class Submitter:
                 return None
             raise Unanswered(f"Temporal did not answer: {error}") from error
         closed = description.status is not WorkflowExecutionStatus.RUNNING
-        is_scheduled = description.typed_search_attributes.get(TRANSFER_STATUS) == Status.SCHEDULED
-        return Submitted(workflow_id(transfer_id), description.run_id, closed, is_scheduled=is_scheduled)
+        status = description.typed_search_attributes.get(TRANSFER_STATUS)
+        return Submitted(
+            workflow_id(transfer_id),
+            description.run_id,
+            closed,
+            is_scheduled=status == Status.SCHEDULED,
+            is_held=status == HELD,
+        )
 
     async def cancel(self, transfer_id: str, reason: str) -> None:
         """Ask for a transfer to be cancelled; its outcome tells whether that came in time. No error if it has ended."""

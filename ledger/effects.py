@@ -3,7 +3,7 @@
     net            verdict
     all zero       not_moved    nothing moved, or all of it came back
     in transit     in_transit   taken and not yet given, by a transfer that has not ended
-    as asked       moved_once   the source paid exactly what was asked, and others have it
+    as asked       moved_once   the source paid exactly what was asked, or of a hold what was captured; others have it
     else           wrong        the postings contradict what was asked: call somebody
 
 The transfer's status is asked one thing only: whether it has ended, for then nothing may be in transit.
@@ -61,7 +61,8 @@ def judge(state: TransferState | None, effects: Sequence[Effect]) -> Verdict:
         return Verdict.WRONG
     asked = state.transfer
     source = (asked.source, asked.currency)
-    if -sum(effect.net for effect in effects if (effect.account_id, effect.currency) == source) != asked.amount_minor:
+    paid = -sum(effect.net for effect in effects if (effect.account_id, effect.currency) == source)
+    if paid != state.moved_minor:
         return Verdict.WRONG
     if not any(effect.net for effect in effects if is_transit_account(effect.account_id)):
         return Verdict.MOVED_ONCE

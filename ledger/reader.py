@@ -111,6 +111,12 @@ class Reader:
         row = await self._row(select(schema.transfers).where(schema.transfers.c.id == transfer_id))
         return None if row is None else store.read_transfer(row)
 
+    async def held(self, account_id: str) -> int:
+        """How much of an account's money is held: debited on terms, and not decided yet. In minor units."""
+        t = schema.transfers.c
+        on_terms = select(t.amount_minor).where(t.source_account_id == account_id, t.terms.is_not(None))
+        return sum(row.amount_minor for row in await self._rows(on_terms.where(t.status == Status.DEBITED.value)))
+
     async def notification(self, key: str) -> PendingNotification | None:
         """One notification of the outbox; None if nothing of that key has happened."""
         row = await self._row(select(schema.notifications).where(schema.notifications.c.key == key))

@@ -17,9 +17,9 @@ with workflow.unsafe.imports_passed_through():
     from activities.messages import TransferOutcome
     from activities.terms import Decision, HoldRequest
     from workflows.legs import Capture, GiveBack, Legs, Verdict
-    from workflows.search_attributes import TRANSFER_STATUS
+    from workflows.search_attributes import HELD, TRANSFER_STATUS
 
-HELD, VOIDED, EXPIRED = "held", "voided", "expired"
+VOIDED, EXPIRED = "voided", "expired"
 OTHERWISE = "DecidedOtherwise"
 """The type, in Temporal's sense, of the refusal of a decision when another one was first."""
 

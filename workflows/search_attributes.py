@@ -3,6 +3,9 @@
 from temporalio.common import SearchAttributeKey
 
 TRANSFER_STATUS = SearchAttributeKey.for_keyword("TransferStatus")
+HELD = "held"
+"""The transfer status, for operators, of money that waits for a decision; in the books it is debited."""
+
 CURRENCY = SearchAttributeKey.for_keyword("Currency")
 SOURCE_ACCOUNT = SearchAttributeKey.for_keyword("SourceAccount")
 DESTINATION_ACCOUNT = SearchAttributeKey.for_keyword("DestinationAccount")

@@ -1,8 +1,10 @@
 """What was asked against what moved: keys, postings, fingerprints, fences."""
 
-from ledger.audit.check import Check
+import json
+
+from ledger.audit.check import Check, Row
 from ledger.entries import KINDS
-from ledger.fingerprint import CURRENT, SETTINGS
+from ledger.fingerprint import CAPTURE, CURRENT, RECIPES, SETTINGS
 from ledger.keys import SETTING, Leg, cash_account, operation_key, transit_account
 from ledger.operation import OutcomeKind
 
@@ -24,6 +26,27 @@ _ASKED_OF_A_TRANSFER = """'{"amount_minor":' || t.amount_minor || ',"currency":"
     || '","destination":"' || t.destination_account_id || '","source":"' || t.source_account_id || '"}'"""
 _ASKED_OF_A_DEPOSIT = """'{"account":"' || p.credit_account_id || '","amount_minor":' || p.amount_minor
     || ',"currency":"' || p.currency || '"}'"""
+
+# What a posting of a transfer moves: all of it, or of a hold the part that was captured, and the rest after it.
+_MOVED = f"""CASE WHEN o.key <> {key_of("t.id", Leg.CREDIT)} OR t.captured_minor IS NULL THEN t.amount_minor
+    WHEN p.position = 0 THEN t.captured_minor ELSE t.amount_minor - t.captured_minor END"""
+
+
+def _asked_otherwise(row: Row) -> bool:
+    """Whether what is no plain request for a transfer is none on terms, and no capture, either."""
+    recipe, is_debit = row["fingerprint_recipe"], row["subject"].endswith(operation_key("", Leg.DEBIT))
+    if recipe not in (row["terms"] if is_debit else CAPTURE, CURRENT):
+        return True
+    try:
+        asked = json.loads(row["fingerprint"])
+    except ValueError:
+        return True
+    must_be = {name: row[name] for name in ("source", "destination", "amount_minor", "currency")}
+    if recipe == CAPTURE and row["outcome"] == OutcomeKind.APPLIED:
+        must_be["captured_minor"] = row["captured_minor"]
+    names = RECIPES[recipe] - {"account"}
+    return asked.keys() != names or any(asked[name] != value for name, value in must_be.items())
+
 
 CHECKS = (
     Check(
@@ -51,31 +74,35 @@ CHECKS = (
     ),
     Check(
         "operations_have_postings",
-        "An applied operation that moves money has exactly one posting; every other has none. Entries of several "
-        "postings are looked at by `entries`.",
+        "An applied operation that moves money has exactly one posting, and the capture of a part two; every other has "
+        "none. Entries of several postings are looked at by `entries`.",
         f"""
         SELECT key AS subject, outcome, postings, due FROM (
             SELECT o.key, o.outcome,
                    (SELECT COUNT(*) FROM postings p WHERE p.operation_key = o.key) AS postings,
                    CASE WHEN o.outcome <> {_APPLIED} OR o.key = {key_of("o.transfer_id", Leg.CANCEL)} OR {_IS_SETTING}
-                        THEN 0 ELSE 1 END AS due
-            FROM operations o) AS effects
+                        THEN 0
+                        WHEN o.key = {key_of("o.transfer_id", Leg.CREDIT)} AND t.captured_minor < t.amount_minor THEN 2
+                        ELSE 1 END AS due
+            FROM operations o LEFT JOIN transfers t ON t.id = o.transfer_id) AS effects
         WHERE postings <> due AND NOT (outcome = {_APPLIED} AND ({IS_ENTRY.replace("o.key", "key")}))""",
         "is {outcome} and has {postings} postings instead of {due}",
     ),
     Check(
         "postings_match_transfers",
-        "A leg's posting moves its transfer's amount and currency between source, transit and destination.",
+        "A leg's posting moves its transfer's amount and currency between source, transit and destination; the capture "
+        "of a part moves that to the destination, and then the rest to the source.",
         f"""
         SELECT p.operation_key AS subject, p.sequence, p.debit_account_id, p.credit_account_id, p.amount_minor,
-               p.currency, t.source_account_id, t.destination_account_id, t.amount_minor AS asked,
+               p.currency, t.source_account_id, t.destination_account_id, {_MOVED} AS asked,
                t.currency AS asked_currency
         FROM postings p JOIN operations o ON o.key = p.operation_key JOIN transfers t ON t.id = o.transfer_id
-        WHERE (p.amount_minor = t.amount_minor AND p.currency = t.currency AND CASE o.key
+        WHERE (p.amount_minor = {_MOVED} AND p.currency = t.currency AND CASE o.key
             WHEN {key_of("t.id", Leg.DEBIT)}
                 THEN p.debit_account_id = t.source_account_id AND p.credit_account_id = {_TRANSIT}
             WHEN {key_of("t.id", Leg.CREDIT)}
-                THEN p.debit_account_id = {_TRANSIT} AND p.credit_account_id = t.destination_account_id
+                THEN p.debit_account_id = {_TRANSIT} AND p.credit_account_id
+                     = CASE p.position WHEN 0 THEN t.destination_account_id ELSE t.source_account_id END
             WHEN {key_of("t.id", Leg.REFUND)}
                 THEN p.debit_account_id = {_TRANSIT} AND p.credit_account_id = t.source_account_id
         END) IS NOT TRUE""",
@@ -86,12 +113,18 @@ CHECKS = (
         "fingerprints",
         "All operations of a transfer were asked what the transfer says, under a recipe that the audit knows.",
         f"""
-        SELECT o.key AS subject, o.fingerprint, o.fingerprint_recipe FROM operations o
-        LEFT JOIN transfers t ON t.id = o.transfer_id
-        WHERE o.fingerprint_recipe <> CASE WHEN {_IS_SETTING} THEN '{SETTINGS}' {_RECIPES} ELSE '{CURRENT}' END
+        SELECT o.key AS subject, o.fingerprint, o.fingerprint_recipe, o.outcome, t.terms, t.captured_minor,
+               t.source_account_id AS source, t.destination_account_id AS destination, t.amount_minor, t.currency
+        FROM operations o LEFT JOIN transfers t ON t.id = o.transfer_id
+        WHERE o.fingerprint_recipe <> CASE WHEN {_IS_SETTING} THEN '{SETTINGS}' {_RECIPES}
+            WHEN o.outcome <> {_FENCED} AND o.key = {key_of("t.id", Leg.DEBIT)} THEN COALESCE(t.terms, '{CURRENT}')
+            WHEN o.outcome <> {_FENCED} AND t.terms IS NOT NULL AND o.key = {key_of("t.id", Leg.CREDIT)}
+                AND o.fingerprint_recipe = '{CAPTURE}' THEN '{CAPTURE}'
+            ELSE '{CURRENT}' END
           OR o.transfer_id IS NOT NULL
           AND (o.fingerprint = {_ASKED_OF_A_TRANSFER}) IS NOT TRUE""",
         "has the fingerprint {fingerprint} ({fingerprint_recipe}), which is not what its transfer says",
+        confirmed=_asked_otherwise,
     ),
     Check(
         "deposits",

@@ -77,6 +77,8 @@ def _body_differs(row: Row) -> bool:
         "amount_minor": row["amount_minor"],
         "currency": row["currency"],
     }
+    if row["captured_minor"] is not None:
+        must_be["captured_minor"] = row["captured_minor"]
     try:
         return bool(json.loads(row["body"]) != must_be)
     except ValueError:
