@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from cli.answers import Answer
 from cli.reach import books, progress, temporal
-from cli.transfers import KEY_REUSED, answer, from_the_books, is_past, not_found, state_of, submit
+from cli.transfers import KEY_REUSED, answer, check_reason, from_the_books, is_past, not_found, state_of, submit
 from engine.settings import Settings
 from ledger.errors import MalformedRequest
 from ledger.keys import Leg, check_id, operation_key
@@ -62,6 +62,7 @@ async def void(settings: Settings, transfer_id: str, reason: str, timeout_second
     from activities.terms import Decision
 
     check_id(transfer_id, "transfer id")
+    check_reason(reason)
     state = await state_of(settings, transfer_id, must_be_there=True)
     if state is None:
         return not_found(transfer_id)

@@ -111,8 +111,7 @@ async def cancel(settings: Settings, transfer_id: str, reason: str, timeout_seco
     from engine.submitting import Unanswered
 
     check_id(transfer_id, "transfer id")
-    if len(reason) > 256 or not reason.isprintable():
-        raise MalformedRequest("--reason must be at most 256 printable characters")
+    check_reason(reason)
     state, known = await state_of(settings, transfer_id), True
     if state is None or not state.status.terminal:
         known = await _cancel(settings, transfer_id, reason, timeout_seconds)
@@ -123,6 +122,12 @@ async def cancel(settings: Settings, transfer_id: str, reason: str, timeout_seco
         raise Unanswered(f"nobody is working on {transfer_id}; {_SUBMIT_AGAIN}, then cancel it")
     link, _ = await _find(settings, transfer_id, must_answer=False)
     return from_the_books(state, link | {"cancel": _CANCEL_ANSWERS.get(state.status, "too_late")})
+
+
+def check_reason(reason: str) -> None:
+    """Raises MalformedRequest for a reason that the record cannot hold as it is."""
+    if len(reason) > 256 or not reason.isprintable():
+        raise MalformedRequest("--reason must be at most 256 printable characters")
 
 
 async def _cancel(settings: Settings, transfer_id: str, reason: str, timeout_seconds: float) -> bool:

@@ -9,7 +9,6 @@ from temporalio.service import RPCError
 
 from engine.submitting import Submitter, Unanswered, has_no_such_workflow, workflow_id
 from ledger.errors import MalformedRequest
-from workflows.hold import OTHERWISE
 
 MALFORMED = "MalformedRequest"
 
@@ -26,9 +25,7 @@ async def decide(submitter: Submitter, transfer_id: str, decision: BaseModel, ti
         cause = error.cause
         if isinstance(cause, ApplicationError) and cause.type == MALFORMED:
             raise MalformedRequest(cause.message) from error
-        if isinstance(cause, ApplicationError) and cause.type == OTHERWISE:
-            return False
-        return False  # it ended before it could look at this
+        return False  # another decision was first, or it ended before it could look at this one
     except WorkflowUpdateRPCTimeoutOrCancelledError as error:
         raise Unanswered("nobody took the decision in time; is a worker running?") from error
     except RPCError as error:

@@ -203,7 +203,7 @@ class Submitter:
         # The second policy is for a workflow that closed without an outcome: the keys make another run safe.
         for policy in (WorkflowIDReusePolicy.REJECT_DUPLICATE, WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY):
             started = await self._start(workflow, id, request, id_reuse_policy=policy, memo=memo, **options)
-            if (found := await self._look(id, content, started)) is not None:
+            if (found := await self._look(id, content, recipe, started)) is not None:
                 await passing("starter.after_start", [id])
                 return found
         raise Unanswered(f"{id} was closed without an outcome while it was looked at")
@@ -225,7 +225,7 @@ class Submitter:
             raise Unanswered(f"Temporal did not answer: {error}") from error
         return True
 
-    async def _look(self, id: str, content: Content, started: bool) -> Submitted | None:
+    async def _look(self, id: str, content: Content, recipe: str, started: bool) -> Submitted | None:
         """What is there under an id. None if it closed without an outcome, and may be run again."""
         try:
             there = await self.client.get_workflow_handle(id).describe()
@@ -234,7 +234,7 @@ class Submitter:
         memo = await there.memo()
         differences: list[str] = []
         if _FINGERPRINT in memo:
-            differences = Fingerprint(memo[_FINGERPRINT], memo[_RECIPE]).differences(content)
+            differences = Fingerprint(memo[_FINGERPRINT], memo[_RECIPE]).differences(content, recipe)
         if there.status in (WorkflowExecutionStatus.RUNNING, WorkflowExecutionStatus.COMPLETED):
             replayed = not started and not differences
             running = there.status is WorkflowExecutionStatus.RUNNING

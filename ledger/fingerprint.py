@@ -58,15 +58,28 @@ class Fingerprint:
         fields = RECIPES[recipe]
         return cls(canonical({name: value for name, value in content.items() if name in fields}), recipe)
 
-    def differences(self, content: Content) -> list[str]:
-        """What another content says otherwise, as `amount_minor: 2500 -> 9900`; empty for the same content."""
+    def differences(self, content: Content, recipe: str | None = None) -> list[str]:
+        """What another content says otherwise, as `amount_minor: 2500 -> 9900`; empty for the same content.
+
+        With a recipe, also whether it is of another kind: a hold is no transfer, even if all that both have is the same.
+        """
+        others = (
+            []
+            if recipe is None or kind_of(recipe) == kind_of(self.recipe)
+            else [f"kind: {kind_of(self.recipe)} -> {kind_of(recipe)}"]
+        )
         if (again := Fingerprint.of(content, self.recipe)).text == self.text:
-            return []
+            return others
         before, after = json.loads(self.text), json.loads(again.text)
         names = sorted(before.keys() | after.keys())
-        return [
+        return others + [
             f"{name}: {before.get(name)} -> {after.get(name)}" for name in names if before.get(name) != after.get(name)
         ]
+
+
+def kind_of(recipe: str) -> str:
+    """What a recipe is the content of: `hold`, `capture`; `transfer` for all whose terms the books do not look at."""
+    return recipe.rpartition("-")[0] if recipe in TERMS or recipe == CAPTURE else "transfer"
 
 
 def canonical(fields: Mapping[str, str | int | None]) -> str:

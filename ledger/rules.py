@@ -84,7 +84,9 @@ def _decide_operation(operation: Operation, books: Books) -> Outcome:
 
 def _replay(operation: Operation, recorded: Recorded, books: Books) -> Outcome:
     state = books.state_of(operation)
-    if differences := recorded.fingerprint.differences(operation.content):
+    # A fence was put by an operation that knew nothing of the kind of what it fences.
+    recipe = None if recorded.kind is OutcomeKind.FENCED else operation.recipe
+    if differences := recorded.fingerprint.differences(operation.content, recipe):
         return _key_reused(differences, state)
     return Outcome(recorded.kind, recorded.code, recorded.detail, replayed=True, state=state)
 
