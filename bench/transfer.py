@@ -27,7 +27,7 @@ Run = Callable[[Transfer], Awaitable[None]]
 class _Starter(Submitter):
     """A submitter that does not look at what it has started: its start is one call, as the floor's is."""
 
-    async def _look(self, id: str, content: Content, started: bool) -> Submitted | None:
+    async def _look(self, id: str, content: Content, recipe: str, started: bool) -> Submitted | None:
         return Submitted(id, None)
 
 

@@ -61,7 +61,7 @@ class Fingerprint:
     def differences(self, content: Content, recipe: str | None = None) -> list[str]:
         """What another content says otherwise, as `amount_minor: 2500 -> 9900`; empty for the same content.
 
-        With a recipe, also whether it is of another kind: a hold is no transfer, even if all that both have is the same.
+        With a recipe, also whether it is of another kind: a hold is no transfer, even if what both have is the same.
         """
         others = (
             []

@@ -85,9 +85,11 @@ CHECKS = (
         "reversed_within_the_transfer",
         "All reversals of a transfer never come to more than it was.",
         """
-        SELECT t.id AS subject, t.amount_minor, SUM(r.amount_minor) AS reversed
+        SELECT t.id AS subject, COALESCE(t.captured_minor, t.amount_minor) AS amount_minor,
+               SUM(r.amount_minor) AS reversed
         FROM reversals r JOIN transfers t ON t.id = r.transfer_id
-        GROUP BY t.id, t.amount_minor HAVING SUM(r.amount_minor) > t.amount_minor""",
+        GROUP BY t.id, t.captured_minor, t.amount_minor
+        HAVING SUM(r.amount_minor) > COALESCE(t.captured_minor, t.amount_minor)""",
         "was {amount_minor}, and {reversed} of it were given back",
     ),
 )

@@ -34,8 +34,10 @@ _MOVED = f"""CASE WHEN o.key <> {key_of("t.id", Leg.CREDIT)} OR t.captured_minor
 
 def _asked_otherwise(row: Row) -> bool:
     """Whether what is no plain request for a transfer is none on terms, and no capture, either."""
-    recipe, is_debit = row["fingerprint_recipe"], row["subject"].endswith(operation_key("", Leg.DEBIT))
-    if recipe not in (row["terms"] if is_debit else CAPTURE, CURRENT):
+    recipe, leg = row["fingerprint_recipe"], row["subject"].rpartition("/")[2]
+    on_terms = {Leg.DEBIT: row["terms"], Leg.CREDIT: CAPTURE if row["terms"] else None}.get(leg)
+    plain = on_terms is None or leg != Leg.DEBIT or row["outcome"] == OutcomeKind.FENCED
+    if recipe != on_terms and not (plain and recipe == CURRENT):
         return True
     try:
         asked = json.loads(row["fingerprint"])

@@ -7,8 +7,9 @@ from ledger.account import AccountStatus, Guard
 from ledger.book import Ledger
 from ledger.entries import Entry, Quote, Reversal, Share, Split, TargetBalance, at_quote
 from ledger.errors import OutOfOrder
+from ledger.fingerprint import HOLD
 from ledger.operation import OpenAccount, Operation, SetAccountStatus
-from ledger.operations import cancel, credit, debit, deposit, refund
+from ledger.operations import cancel, capture, credit, debit, deposit, hold, refund
 from ledger.transfer import Transfer
 from tests.support.examples import a_transfer, open_with
 
@@ -33,7 +34,9 @@ async def a_story(ledger: Ledger) -> None:
 
 
 async def a_story_with_entries(ledger: Ledger) -> None:
-    """The same, and then a split P1, an exchange X1, a reversal V1 of S1, a target B1, and a refused split P2."""
+    """The same, and then a split P1, an exchange X1, a reversal V1 of S1, a target B1, and a refused split P2; of the
+    holds H1 is captured in part, H2 voided, H3 captured whole, and H4 still held.
+    """
     await a_story(ledger)
     await open_with(ledger, dora=20_00)
     await ledger.apply_all([OpenAccount(id, id.rpartition(":")[2]) for id in ("fx:USD", "fx:EUR", "fx-spread:EUR")])
@@ -47,6 +50,9 @@ async def a_story_with_entries(ledger: Ledger) -> None:
         Split("P2", "dora", "USD", (Share("bob", 3_00), Share("alice", 2_00))),
     ]
     await ledger.apply_all([entry.operation() for entry in entries])
+    holds = [a_transfer(f"H{number}") for number in range(1, 5)]
+    await ledger.apply_all([hold(each, HOLD, {"expires_at": 2**50}) for each in holds])
+    await ledger.apply_all([capture(holds[0], 20_00), refund(holds[1], "voided"), capture(holds[2], 25_00)])
 
 
 def _send_back(transfer: Transfer) -> Operation:

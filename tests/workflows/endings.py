@@ -14,6 +14,8 @@ from activities.messages import (
     SweepRequest,
     TransferRequest,
 )
+from activities.terms import Decision, HoldRequest
+from engine.deciding import decide
 from engine.submitting import KeyReused, workflow_id
 from engine.sweeping import sweep_id
 from ledger import failpoints, operations
@@ -177,6 +179,51 @@ async def cancelled_before_it_was_due(bank: Bank) -> str:
     return workflow_id(request.transfer_id)
 
 
+async def captured_in_part(bank: Bank) -> str:
+    """A hold, of which a part is captured."""
+    return await _decided(bank, "captured", Decision(captures=20_00))
+
+
+async def voided(bank: Bank) -> str:
+    """A hold that is given back."""
+    return await _decided(bank, "voided", Decision(reason="left early"))
+
+
+async def expired(bank: Bank) -> str:
+    """A hold that nobody decides."""
+    request = _hold(bank, "expired", time.time_ns() // 1000 + 1_500_000)
+    await bank.transfer(request)
+    return workflow_id(request.transfer_id)
+
+
+async def hold_called_off(bank: Bank) -> str:
+    """A cancel while it is held."""
+    request = _hold(bank, "hold-called-off")
+    submitted = await bank.start(request)
+    await _until_held(bank, request)
+    await bank.cancel(request)
+    await bank.outcome(submitted)
+    return workflow_id(request.transfer_id)
+
+
+def _hold(bank: Bank, name: str, expires_at: int = 2**57) -> HoldRequest:
+    return HoldRequest(**bank.request(name).model_dump(), expires_at=expires_at)
+
+
+async def _decided(bank: Bank, name: str, decision: Decision) -> str:
+    request = _hold(bank, name)
+    submitted = await bank.start(request)
+    await _until_held(bank, request)
+    await decide(bank.submitter, request.transfer_id, decision, PATIENCE)
+    await bank.outcome(submitted)
+    return workflow_id(request.transfer_id)
+
+
+async def _until_held(bank: Bank, request: HoldRequest) -> None:
+    while not ((found := await bank.submitter.find(request.transfer_id)) and found.is_held):
+        await asyncio.sleep(0.05)
+
+
 def _in_a_second(request: TransferRequest) -> ScheduledRequest:
     return ScheduledRequest(**request.model_dump(), due_at=time.time_ns() // 1000 + 1_000_000)
 
@@ -222,7 +269,7 @@ ENDINGS: dict[str, Callable[[Bank], Awaitable[str]]] = {
         refunded_by_a_cancel, cancelled_too_late, answered_from_the_ledger, key_reused, told_later, notification,
         account_opened, account_changed, account_changed_at_the_second_look, deposited,
         swept, finished_after_a_sweep, nothing_to_sweep, entered, entry_refused, entry_reused,
-        settled_when_due, cancelled_before_it_was_due,
+        settled_when_due, cancelled_before_it_was_due, captured_in_part, voided, expired, hold_called_off,
     )
 }  # fmt: skip  # a list of names
 """The name of each ending and its story, which returns the workflow id."""

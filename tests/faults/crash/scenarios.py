@@ -16,6 +16,8 @@ from activities.messages import (
     TransferOutcome,
     TransferRequest,
 )
+from activities.terms import Decision, HoldRequest
+from engine.deciding import decide
 from engine.submitting import Submitter
 from ledger.account import AccountStatus
 from ledger.entries import Entry, Share, Split, TargetBalance
@@ -62,6 +64,21 @@ def _transfer(amount_minor: int = AMOUNT) -> Callable[[Submitter, str], Awaitabl
     return ask
 
 
+async def _captured(submitter: Submitter, id: str) -> Said:
+    request = HoldRequest(
+        transfer_id=id,
+        source=f"{id}-a",
+        destination=f"{id}-b",
+        amount_minor=AMOUNT,
+        currency="USD",
+        expires_at=2**57,
+    )
+    submitted = await submitter.transfer(request)
+    taken = await decide(submitter, id, Decision(captures=AMOUNT - 1), PATIENCE)
+    outcome = await submitter.outcome(submitted, TransferOutcome, PATIENCE)
+    return Said(outcome.status, None if taken and outcome.captured_minor == AMOUNT - 1 else "captured otherwise")
+
+
 async def _deposit(submitter: Submitter, id: str) -> Said:
     request = DepositRequest(deposit_id=id, account_id=f"{id}-a", amount_minor=AMOUNT, currency="USD")
     outcome = await submitter.outcome(await submitter.deposit(request), LegOutcome, PATIENCE)
@@ -102,6 +119,7 @@ SCENARIOS = (
     Scenario("refunded_by_a_cancel", _transfer(), Said("refunded", "cancelled"), FUNDS, 0),
     Scenario("cancelled", _transfer(), Said("cancelled", "cancelled"), FUNDS, 0),
     Scenario("told_later", _transfer(), Said("settled"), LEFT, AMOUNT),
+    Scenario("captured", _captured, Said("settled"), LEFT + 1, AMOUNT - 1),
     Scenario("deposited", _deposit, Said("applied"), FUNDS + AMOUNT, 0, is_transfer=False),
     Scenario("split", _split, Said("applied"), LEFT, AMOUNT, is_transfer=False),
     Scenario("emptied", _emptied, Said("applied"), 0, FUNDS, is_transfer=False),
