@@ -74,9 +74,9 @@ async def _captured(submitter: Submitter, id: str) -> Said:
         expires_at=2**57,
     )
     submitted = await submitter.transfer(request)
-    taken = await decide(submitter, id, Decision(captures=AMOUNT - 1), PATIENCE)
+    await decide(submitter, id, Decision(captures=AMOUNT - 1), PATIENCE)
     outcome = await submitter.outcome(submitted, TransferOutcome, PATIENCE)
-    return Said(outcome.status, None if taken and outcome.captured_minor == AMOUNT - 1 else "captured otherwise")
+    return Said(outcome.status, outcome.reason if outcome.captured_minor == AMOUNT - 1 else "captured otherwise")
 
 
 async def _deposit(submitter: Submitter, id: str) -> Said:

@@ -19,7 +19,12 @@ import temporalio.client
 import temporalio.worker
 from sqlalchemy import event
 from sqlalchemy.util.concurrency import await_only
-from temporalio.client import CancelWorkflowInput, DescribeWorkflowInput, StartWorkflowInput
+from temporalio.client import (
+    CancelWorkflowInput,
+    DescribeWorkflowInput,
+    StartWorkflowInput,
+    StartWorkflowUpdateInput,
+)
 from temporalio.worker import (
     ActivityInboundInterceptor,
     ExecuteActivityInput,
@@ -29,6 +34,7 @@ from temporalio.worker import (
 )
 
 from activities.messages import DepositRequest, EntryRequest, NotificationRequest, TransferRequest, UndoRequest
+from activities.terms import CaptureRequest, DebitOnTerms
 from ledger.book import Ledger
 from ledger.failpoints import passing, passing_blocking
 from ledger.operation import MarkDelivered, Operation, Request
@@ -132,7 +138,7 @@ def key_of_message(activity: str, message: Any) -> str:
         case TransferRequest() | DepositRequest():
             id = message.transfer_id if isinstance(message, TransferRequest) else message.deposit_id
             return f"{id}/{activity}"
-        case UndoRequest():
+        case UndoRequest() | DebitOnTerms() | CaptureRequest():
             return f"{message.transfer.transfer_id}/{activity}"
         case EntryRequest():
             return f"{message.id}/{message.kind}"
@@ -197,6 +203,14 @@ class _ClientBoundary(temporalio.client.OutboundInterceptor):
         description = await super().describe_workflow(input)
         await passing("client.after_describe_workflow", [input.id])
         return description
+
+    async def start_workflow_update(
+        self, input: StartWorkflowUpdateInput
+    ) -> temporalio.client.WorkflowUpdateHandle[Any]:
+        await passing("client.before_update_workflow", [input.id])
+        handle = await super().start_workflow_update(input)
+        await passing("client.after_update_workflow", [input.id])
+        return handle
 
     async def cancel_workflow(self, input: CancelWorkflowInput) -> None:
         await passing("client.before_cancel_workflow", [input.id])

@@ -96,7 +96,7 @@ def answers_never_change(evidence: Evidence) -> list[str]:
     `replayed` is not looked at: the first effect is a replay to whoever lost its answer, and a caller that attaches
     to a workflow which was reset in the middle is told the outcome as if it were new.
     """
-    postings = lookup.postings(evidence.rows)
+    postings, transfers = lookup.postings(evidence.rows), lookup.transfers(evidence.rows)
     found: list[str] = []
     for id, given in lookup.answers(evidence.answers).items():
         definite = [answer for answer in given if is_definite(answer)]
@@ -105,7 +105,10 @@ def answers_never_change(evidence: Evidence) -> list[str]:
             found.append(f"{id} was told differently: {'; '.join(sorted(map(str, told)))}")
         for status in sorted({answer.status for answer in definite if answer.status}):
             moved = tuple(len(postings.get(f"{id}/{leg}", ())) for leg in ("debit", "credit", "refund"))
-            if moved != EFFECTS[status]:
+            debits, credits, refunds = EFFECTS[status]
+            if id in transfers:
+                credits *= lookup.credit_postings(transfers[id])
+            if moved != (debits, credits, refunds):
                 found.append(f"{id} was told {status}, and has {moved} postings of debit, credit and refund")
         found += _taken_back(id, given)
         found += _reused_by_nobody(id, given)

@@ -36,7 +36,7 @@ def _twice(rows: Rows) -> Iterator[str]:
 
 
 def _wrong_counts(rows: Rows) -> Iterator[str]:
-    operations, postings = lookup.operations(rows), lookup.postings(rows)
+    operations, postings, transfers = lookup.operations(rows), lookup.postings(rows), lookup.transfers(rows)
     for key, posted in postings.items():
         if key not in operations:
             yield f"{key} has {len(posted)} postings, and there is no such operation"
@@ -44,6 +44,8 @@ def _wrong_counts(rows: Rows) -> Iterator[str]:
         if operation["outcome"] == "applied" and _leg(key) in entries.KINDS:
             continue  # as many as it asks for: `_other_content` compares them
         due = int(operation["outcome"] == "applied" and _leg(key) in MOVES)
+        if due and _leg(key) == "credit" and operation["transfer_id"] in transfers:
+            due = lookup.credit_postings(transfers[operation["transfer_id"]])
         if (has := len(postings.get(key, ()))) != due:
             yield f"{key} is {operation['outcome']} and has {has} postings instead of {due}"
 
@@ -60,11 +62,11 @@ def _other_content(rows: Rows) -> Iterator[str]:
                 yield f"{key} was asked {asked}, for transfer {operation['transfer_id']}"
         elif leg not in _OF_NO_TRANSFER and (transfer is None or key != f"{transfer['id']}/{leg}"):
             yield f"{key} belongs to transfer {operation['transfer_id']}, which has no such key"
-        elif transfer is not None and asked != _content(transfer):
-            yield f"{key} was asked {asked}, and its transfer is {_content(transfer)}"
+        elif transfer is not None and asked != (due_content := _content(transfer) | _terms(transfer, operation, asked)):
+            yield f"{key} was asked {asked}, and its transfer is {due_content}"
         posted = postings.get(key, ())
         if posted or (operation["outcome"] == "applied" and leg in entries.KINDS):
-            due = entries.due(leg, asked, posted) if leg in entries.KINDS else [_due(leg, asked)]
+            due = entries.due(leg, asked, posted) if leg in entries.KINDS else _due(leg, asked)
             if Counter(moved := [_moved(posting) for posting in posted]) != Counter(due):
                 yield f"{key} moved {moved}; it was asked {due}"
 
@@ -74,19 +76,40 @@ def _content(transfer: Row) -> dict[str, str | int]:
     return {"source": source, "destination": destination, "amount_minor": amount_minor, "currency": currency}
 
 
+TERMS = {"hold-v1": ("expires_at",)}
+"""What a debit on terms remembers beside its transfer."""
+
+
+def _terms(transfer: Row, operation: Row, asked: dict[str, str | int]) -> dict[str, str | int | None]:
+    """What a leg on terms was asked beyond its transfer: a debit its terms, the capture of a hold how much."""
+    leg, terms = _leg(operation["key"]), transfer.get("terms")
+    if terms is None or operation["outcome"] == "fenced":
+        return {}
+    if leg == "debit":
+        return {name: asked.get(name) for name in TERMS.get(terms, ())}
+    if leg == "credit" and operation["fingerprint_recipe"] == "capture-v1":
+        was = operation["outcome"] == "applied"
+        return {"captured_minor": transfer["captured_minor"] if was else asked.get("captured_minor")}
+    return {}
+
+
 def _moved(posting: Row) -> tuple[str, str, int, str]:
     return posting["debit_account_id"], posting["credit_account_id"], posting["amount_minor"], posting["currency"]
 
 
-def _due(leg: str, asked: dict[str, str | int]) -> tuple[object, ...]:
-    currency = asked.get("currency")
+def _due(leg: str, asked: dict[str, str | int]) -> list[tuple[object, ...]]:
+    currency, amount = asked.get("currency"), asked.get("amount_minor")
+    captured = asked.get("captured_minor", amount)
     between = {
         "debit": (asked.get("source"), f"transit:{currency}"),
         "credit": (f"transit:{currency}", asked.get("destination")),
         "refund": (f"transit:{currency}", asked.get("source")),
         "deposit": (f"cash:{currency}", asked.get("account")),
     }
-    return *between.get(leg, (None, None)), asked.get("amount_minor"), currency
+    due: list[tuple[object, ...]] = [(*between.get(leg, (None, None)), captured, currency)]
+    if isinstance(amount, int) and isinstance(captured, int) and captured != amount:
+        due.append((*between["refund"], amount - captured, currency))
+    return due
 
 
 def _wrong_fences(rows: Rows) -> Iterator[str]:

@@ -56,7 +56,11 @@ def _wrong_legs(transfer: Row, operations: dict[str, Row], postings: dict[str, l
     fitting = [legs for legs in LEGS.get(transfer["status"], ()) if legs == (debit, credit, refund)]
     if not fitting:
         yield f"{transfer['id']} is {transfer['status']} with debit {debit}, credit {credit}, refund {refund}"
-    due = {tuple(int(outcome == "applied") for outcome in legs) for legs in LEGS.get(transfer["status"], ())}
+    postings_of = (1, lookup.credit_postings(transfer), 1)
+    due = {
+        tuple(int(outcome == "applied") * many for outcome, many in zip(legs, postings_of, strict=True))
+        for legs in LEGS.get(transfer["status"], ())
+    }
     if moved not in due:
         yield f"{transfer['id']} is {transfer['status']} with {moved} postings of debit, credit and refund"
 

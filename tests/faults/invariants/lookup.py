@@ -58,6 +58,12 @@ def content(transfer: Row) -> tuple[str, str, int, str]:
     return source, destination, transfer["amount_minor"], transfer["currency"]
 
 
+def credit_postings(transfer: Row) -> int:
+    """How many postings the credit of a transfer has: of a hold that was captured in part, the rest's, too."""
+    captured = transfer.get("captured_minor")
+    return 1 if captured is None or captured == transfer["amount_minor"] else 2
+
+
 def answers(given: Iterable[Answer]) -> dict[str, list[Answer]]:
     """The answers about each transfer, in the order in which they were given."""
     by_transfer: defaultdict[str, list[Answer]] = defaultdict(list)

@@ -45,7 +45,8 @@ def _body(text: str) -> object:
 
 def _due_body(transfer: Row) -> dict[str, object]:
     source, destination, amount_minor, currency = lookup.content(transfer)
-    return {
+    captured = transfer.get("captured_minor")
+    return ({} if captured is None else {"captured_minor": captured}) | {
         "type": f"transfer.{transfer['status']}",
         "transfer_id": transfer["id"],
         "status": transfer["status"],
