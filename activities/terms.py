@@ -44,7 +44,9 @@ class HoldRequest(RequestOnTerms):
     recipe: ClassVar[str] = HOLD
 
 
-KINDS: tuple[type[RequestOnTerms], ...] = (HoldRequest,)
+KINDS: tuple[type[RequestOnTerms], ...] = (
+    HoldRequest,
+)  # fmt: skip  # a line for each
 """Every kind there is."""
 
 

@@ -8,4 +8,14 @@ from workflows.scheduled import ScheduledTransfer
 from workflows.sweep import Sweep
 from workflows.transfer import Transfer
 
-ALL: list[type] = [Transfer, ScheduledTransfer, Hold, Entry, Notification, Deposit, Opening, ChangeOfAccount, Sweep]
+ALL: list[type] = [
+    Transfer,
+    ScheduledTransfer,
+    Hold,
+    Entry,
+    Notification,
+    Deposit,
+    Opening,
+    ChangeOfAccount,
+    Sweep,
+]
