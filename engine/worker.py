@@ -63,6 +63,7 @@ def make_worker(
         # After a worker died, a transfer's next task waits this long for it before another may take it.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
         max_concurrent_activities=activity_slots,
+        max_concurrent_local_activities=activity_slots,  # of express transfers
         max_concurrent_workflow_tasks=100,
         # A label for operators, not a routing rule: workers of two versions share the queue during a deploy.
         deployment_config=WorkerDeploymentConfig(

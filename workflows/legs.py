@@ -68,10 +68,11 @@ async def at_once() -> Verdict:
 class Legs:
     """The legs of one transfer, whatever kind it is of."""
 
-    def __init__(self, request: TransferRequest, between: Between = at_once) -> None:
+    def __init__(self, request: TransferRequest, between: Between = at_once, express: bool = False) -> None:
         self._request = request
         self._between = between
-        self._asking = Asking()
+        self._express = express
+        self._asking = Asking(express)
 
     async def run(self) -> TransferOutcome:
         """Move the money once, or say why not. Returns how the transfer ended; only `KeyReused` raises."""
@@ -135,7 +136,7 @@ class Legs:
             raise ApplicationError(f"{answer} ends no transfer", type="Bug", non_retryable=True)
         status, detail = answer.status, answer.status_detail
         self._show(f"**{status}**" + (f": {detail}" if detail else ""))
-        await tell(self._request.transfer_id, status)
+        await tell(self._request.transfer_id, status, self._express)
         self._asking.answered()
         # In the last workflow task: apart from it, the server would write its index once more.
         workflow.upsert_search_attributes([TRANSFER_STATUS.value_set(status)])

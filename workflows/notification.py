@@ -9,14 +9,14 @@ from contextlib import suppress
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ChildWorkflowError, WorkflowAlreadyStartedError
+from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError, WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
     from activities.messages import NotificationRequest
     from activities.notify import NotifyActivities
     from ledger.keys import notification_key
     from ledger.transfer import Status
-    from workflows.asking import RETRIES, Asking
+    from workflows.asking import EXPRESS_RETRIES, RETRIES, Asking
 
 FIRST_TRY = timedelta(seconds=8)
 
@@ -33,17 +33,22 @@ class Notification:
         asking.answered()
 
 
-async def tell(transfer_id: str, status: Status) -> None:
-    """Deliver the notification of a transfer's ending, or leave it to a Notification workflow. Never fails."""
+async def tell(transfer_id: str, status: Status, express: bool = False) -> None:
+    """Deliver the notification of a transfer's ending, or leave it to a Notification workflow. Never fails.
+
+    An express one is delivered within the workflow task.
+    """
     request = NotificationRequest(key=notification_key(transfer_id, status))
-    with suppress(ActivityError, asyncio.CancelledError):
-        await workflow.execute_activity_method(
+    deliver = workflow.execute_local_activity_method if express else workflow.execute_activity_method
+    retries = EXPRESS_RETRIES if express else RETRIES
+    with suppress(ActivityError, ApplicationError, asyncio.CancelledError):
+        await deliver(
             NotifyActivities.notify,
             request,
             summary=request.key,
             start_to_close_timeout=FIRST_TRY,
             schedule_to_close_timeout=FIRST_TRY,
-            retry_policy=RETRIES,
+            retry_policy=retries,
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
         )
         return

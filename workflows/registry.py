@@ -6,10 +6,11 @@ from workflows.hold import Hold
 from workflows.notification import Notification
 from workflows.scheduled import ScheduledTransfer
 from workflows.sweep import Sweep
-from workflows.transfer import Transfer
+from workflows.transfer import ExpressTransfer, Transfer
 
 ALL: list[type] = [
     Transfer,
+    ExpressTransfer,
     ScheduledTransfer,
     Hold,
     Entry,

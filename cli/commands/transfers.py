@@ -23,6 +23,9 @@ def transfer(
         str | None,
         typer.Option("--at", help="Not before this instant, such as 2026-12-01T09:00:00Z."),
     ] = None,
+    express: Annotated[
+        bool, typer.Option("--express", help="With less of it in Temporal's history; the same guarantees.")
+    ] = False,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for the outcome.")] = False,
     timeout: Timeout = 30.0,
     as_json: Json = False,
@@ -30,11 +33,14 @@ def transfer(
     """Move money from one account to another, once per id, and say how it ended."""
     from cli.answers import give
 
+    if express and at is not None:
+        raise typer.BadParameter("--express and --at: one that waits is an ordinary workflow")
+
     async def work() -> "Answer":
-        from activities.messages import ScheduledRequest, TransferRequest
+        from activities.messages import ExpressRequest, ScheduledRequest, TransferRequest
         from cli import transfers
 
-        request = TransferRequest(
+        request = (ExpressRequest if express else TransferRequest)(
             transfer_id=id,
             source=source,
             destination=destination,

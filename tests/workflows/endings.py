@@ -9,6 +9,7 @@ from activities.messages import (
     AccountChange,
     AccountOpening,
     DepositRequest,
+    ExpressRequest,
     LegOutcome,
     ScheduledRequest,
     SweepRequest,
@@ -179,6 +180,40 @@ async def cancelled_before_it_was_due(bank: Bank) -> str:
     return workflow_id(request.transfer_id)
 
 
+async def settled_by_express(bank: Bank) -> str:
+    """Debit, credit, notify, all in one workflow task."""
+    request = _express(bank, "express")
+    await bank.transfer(request)
+    return workflow_id(request.transfer_id)
+
+
+async def rejected_by_express(bank: Bank) -> str:
+    """The source cannot pay."""
+    request = ExpressRequest(**bank.request("express-poor", amount_minor=1_000_000).model_dump())
+    await bank.transfer(request)
+    return workflow_id(request.transfer_id)
+
+
+async def express_that_was_silent(bank: Bank) -> str:
+    """The credit is silent at first, and then asked in the ordinary way."""
+    request = _express(bank, "express-silent")
+    site = f"ledger.before_transaction[{request.transfer_id}/credit]=raise"
+    failpoints.arm(";".join(f"{site}@{nth}" for nth in (1, 2, 3)))
+    await bank.transfer(request)
+    failpoints.arm("")
+    return workflow_id(request.transfer_id)
+
+
+async def express_called_off(bank: Bank) -> str:
+    """A cancel while the credit is silent."""
+    request = _express(bank, "express-called-off")
+    return await _cancelled_while_silent(bank, request, "ledger.before_transaction", "credit")
+
+
+def _express(bank: Bank, name: str) -> ExpressRequest:
+    return ExpressRequest(**bank.request(name).model_dump())
+
+
 async def captured_in_part(bank: Bank) -> str:
     """A hold, of which a part is captured."""
     return await _decided(bank, "captured", Decision(captures=20_00))
@@ -270,6 +305,7 @@ ENDINGS: dict[str, Callable[[Bank], Awaitable[str]]] = {
         account_opened, account_changed, account_changed_at_the_second_look, deposited,
         swept, finished_after_a_sweep, nothing_to_sweep, entered, entry_refused, entry_reused,
         settled_when_due, cancelled_before_it_was_due, captured_in_part, voided, expired, hold_called_off,
+        settled_by_express, rejected_by_express, express_that_was_silent, express_called_off,
     )
 }  # fmt: skip  # a list of names
 """The name of each ending and its story, which returns the workflow id."""
