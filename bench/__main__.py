@@ -9,12 +9,13 @@ from collections.abc import Awaitable, Callable
 
 from rich.console import Console
 
-from bench import command_line, group_commit, hot_account, machine, million, report, transfer
+from bench import command_line, express, group_commit, hot_account, machine, million, report, transfer
 from bench.databases import Databases, databases
 from bench.figure import Figure
 
 FIGURES: dict[str, Callable[[Databases, bool], Awaitable[Figure]]] = {
     "transfer": transfer.measure,
+    "express": express.measure,
     "group-commit": group_commit.measure,
     "hot-account": hot_account.measure,
     "million": million.measure,

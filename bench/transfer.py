@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from temporalio.common import WorkflowIDReusePolicy
 
-from activities.messages import TransferOutcome, TransferRequest
+from activities.messages import ExpressRequest, TransferOutcome, TransferRequest
 from bench.cluster import running
 from bench.databases import Databases
 from bench.figure import Figure, Line, at_least, at_most, histogram, median, percentile, ratio
@@ -24,7 +24,7 @@ STEP = 0.050
 Run = Callable[[Transfer], Awaitable[None]]
 
 
-class _Starter(Submitter):
+class Starter(Submitter):
     """A submitter that does not look at what it has started: its start is one call, as the floor's is."""
 
     async def _look(self, id: str, content: Content, recipe: str, started: bool) -> Submitted | None:
@@ -35,36 +35,46 @@ class _Starter(Submitter):
 class Sides:
     """The ways to run one workflow to its end: the floor, a transfer, and a transfer as callers submit it."""
 
-    starter: _Starter
+    starter: Starter
     submitter: Submitter
 
     async def floor(self, transfer: Transfer) -> None:
         """Start a Floor through the same call, and wait for its result."""
-        id = f"floor/{transfer.id}"
+        await self._floor("Floor", f"floor/{transfer.id}", transfer)
+
+    async def express_floor(self, transfer: Transfer) -> None:
+        """The same with an ExpressFloor."""
+        await self._floor("ExpressFloor", f"express-floor/{transfer.id}", transfer)
+
+    async def _floor(self, workflow: str, id: str, transfer: Transfer) -> None:
         policy = WorkflowIDReusePolicy.REJECT_DUPLICATE
-        await self.starter._start("Floor", id, _request(transfer), id_reuse_policy=policy)
+        await self.starter._start(workflow, id, _request(transfer), id_reuse_policy=policy)
         await self.starter.client.get_workflow_handle(id, result_type=str).result()
 
     async def transfer(self, transfer: Transfer) -> None:
         """Start a Transfer with all that Submitter gives it, and wait for its result."""
-        _check(await self._run(self.starter, transfer))
+        _check(await self._run(self.starter, _request(transfer)))
+
+    async def express(self, transfer: Transfer) -> None:
+        """The same, express."""
+        _check(await self._run(self.starter, ExpressRequest(**_request(transfer).model_dump())))
 
     async def submitted(self, transfer: Transfer) -> None:
         """The same through Submitter, which describes what it has started."""
-        _check(await self._run(self.submitter, transfer))
+        _check(await self._run(self.submitter, _request(transfer)))
 
-    async def _run(self, submitter: Submitter, transfer: Transfer) -> TransferOutcome:
-        return await submitter.outcome(await submitter.transfer(_request(transfer)), TransferOutcome, 60)
+    async def _run(self, submitter: Submitter, request: TransferRequest) -> TransferOutcome:
+        return await submitter.outcome(await submitter.transfer(request), TransferOutcome, 60)
 
 
 async def measure(_databases: Databases, quick: bool) -> Figure:
     """Throughput with 30 in flight and latency of one at a time, of transfers and of the floor."""
     pairs, size, singles = (4, 60, 30) if quick else (8, 150, 80)
     async with running() as cluster:
-        sides = Sides(_Starter(cluster.client, TASK_QUEUE), Submitter(cluster.client, TASK_QUEUE))
+        sides = Sides(Starter(cluster.client, TASK_QUEUE), Submitter(cluster.client, TASK_QUEUE))
         for warm_up in (sides.floor, sides.transfer, sides.submitted):
-            await _throughput(warm_up, IN_FLIGHT * 2)
-        floor, transfer = await _turns(sides.floor, sides.transfer, pairs, size)
+            await throughput(warm_up, IN_FLIGHT * 2)
+        floor, transfer = await turns(sides.floor, sides.transfer, pairs, size)
         alone_floor, alone, submitted = await _latencies(sides, singles)
     above = percentile(alone, 95) - median(alone)
     return Figure(
@@ -88,16 +98,18 @@ async def measure(_databases: Databases, quick: bool) -> Figure:
     )
 
 
-async def _turns(floor: Run, transfer: Run, pairs: int, size: int) -> tuple[list[float], list[float]]:
+async def turns(floor: Run, transfer: Run, pairs: int, size: int) -> tuple[list[float], list[float]]:
+    """The rates of two ways (workflows a second), turn by turn, so that both meet the same machine."""
     rates: tuple[list[float], list[float]] = ([], [])
     for turn in range(pairs):
         sides = [(floor, rates[0]), (transfer, rates[1])]
         for run, into in sides if turn % 2 else reversed(sides):
-            into.append(await _throughput(run, size))
+            into.append(await throughput(run, size))
     return rates
 
 
-async def _throughput(run: Run, size: int) -> float:
+async def throughput(run: Run, size: int) -> float:
+    """How many workflows a second end, with `IN_FLIGHT` under way at any time."""
     waiting = ACCOUNTS.transfers(size)
 
     async def caller() -> None:
