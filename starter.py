@@ -18,7 +18,7 @@ import traceback
 
 import typer
 
-from cli.commands import accounts, entries, holds, operators, transfers
+from cli.commands import accounts, approving, entries, holds, limits, operators, transfers
 from cli.commands.options import Json
 
 app = typer.Typer(
@@ -37,8 +37,11 @@ for command in (
     holds.hold,
     holds.capture,
     holds.void,
+    approving.approve,
+    approving.deny,
     accounts.open_account,
     accounts.set_account,
+    limits.set_limits,
     accounts.balance,
     accounts.statement,
     entries.split,

@@ -1,5 +1,6 @@
 """open-account, set-account, balance: the commands about one account."""
 
+from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ async def open_account(
     with progress(f"{opening.account_id}: opening"):
         async with temporal(settings, timeout_seconds) as submitter:
             opened = await submitter.open_account(opening, timeout_seconds)
-            data = {"account_id": opening.account_id, "currency": opening.currency} | _outcome(opened)
+            data = {"account_id": opening.account_id, "currency": opening.currency} | show_outcome(opened)
             if not opened.applied or deposit is None:
                 return Answer(data, _exit(opened), _headline(opening.account_id, opened, "opened", "already open"))
             from activities.messages import LegOutcome
@@ -40,7 +41,7 @@ async def open_account(
                 deposited = await submitter.outcome(submitted, LegOutcome, timeout_seconds)
             except KeyReused as reused:
                 return _deposit_reused(data, deposit, str(reused))
-    data["deposit"] = {"deposit_id": deposit.deposit_id, "amount_minor": deposit.amount_minor} | _outcome(deposited)
+    data["deposit"] = {"deposit_id": deposit.deposit_id, "amount_minor": deposit.amount_minor} | show_outcome(deposited)
     headline = _headline(opening.account_id, opened, "opened", "already open")
     came = "came in" if not deposited.replayed else "had come in before"
     amount = say(deposit.amount_minor, deposit.currency)
@@ -61,10 +62,8 @@ async def set_account(settings: Settings, change: "AccountChange", timeout_secon
     with progress(f"{change.account_id}: setting"):
         async with temporal(settings, timeout_seconds) as submitter:
             outcome = await submitter.set_account(change, timeout_seconds)
-    data = {"account_id": change.account_id, "account_status": str(change.status)} | _outcome(outcome)
-    return Answer(
-        data, _exit(outcome), _headline(change.account_id, outcome, change.status, f"already {change.status}")
-    )
+    data = {"account_id": change.account_id, "account_status": str(change.status)} | show_outcome(outcome)
+    return said_of(change.account_id, data, outcome, change.status, f"already {change.status}")
 
 
 async def balance(settings: Settings, account_id: str, as_of: int | None = None) -> Answer:
@@ -112,16 +111,23 @@ def account_fields(account: Account) -> dict[str, Any]:
         "credits_posted": account.credits_posted,
         "status": str(account.status),
         "version": account.version,
+        **asdict(account.limits),
     }
 
 
-def _outcome(outcome: "LegOutcome") -> dict[str, Any]:
+def show_outcome(outcome: "LegOutcome") -> dict[str, Any]:
+    """The fields of every answer to a setting or a deposit."""
     return {
         "outcome": str(outcome.kind),
         "reason": outcome.code,
         "detail": outcome.detail,
         "replayed": outcome.replayed,
     }
+
+
+def said_of(account_id: str, data: dict[str, Any], outcome: "LegOutcome", done: str, before: str) -> Answer:
+    """The answer to a setting: what is said when it was `done` now, or had been so `before`."""
+    return Answer(data, _exit(outcome), _headline(account_id, outcome, done, before))
 
 
 def _exit(outcome: "LegOutcome") -> Exit:

@@ -29,12 +29,15 @@ _CANCEL_ANSWERS = {Status.CANCELLED: "cancelled", Status.REFUNDED: "refunded"}
 
 async def transfer(settings: Settings, request: "TransferRequest", wait: bool, timeout_seconds: float) -> Answer:
     """Submit a transfer and wait for its outcome. Safe to repeat, whatever happened before."""
+    from activities.approvals import ApprovalRequest
     from activities.messages import ScheduledRequest, TransferOutcome
 
     accepted, asked = Status.ACCEPTED, request
     if isinstance(request, ScheduledRequest):
         accepted, asked = Status.SCHEDULED, request.as_due()
         wait = await is_past(settings, request.transfer_id, request.due_at, "--at") and wait
+    elif isinstance(request, ApprovalRequest):
+        accepted, asked, wait = Status.AWAITING_APPROVAL, request.as_plain(), False
 
     async def waited(submitter: "Submitter", submitted: "Submitted") -> "TransferOutcome":
         if not wait and not submitted.replayed:
@@ -97,7 +100,8 @@ async def status(settings: Settings, transfer_id: str) -> Answer:
     state = await state_of(settings, transfer_id)
     link, known = await _find(settings, transfer_id, must_answer=state is None)
     if state is None and known is not None and not known.replayed:
-        return answer({"transfer_id": transfer_id} | link, Status.SCHEDULED if known.is_scheduled else Status.ACCEPTED)
+        waits = (known.is_scheduled and Status.SCHEDULED) or (known.awaits_approval and Status.AWAITING_APPROVAL)
+        return answer({"transfer_id": transfer_id} | link, waits or Status.ACCEPTED)
     state = state or await state_of(settings, transfer_id, must_be_there=True)  # it may have ended between the looks
     if state is not None:
         return from_the_books(state, link)

@@ -73,7 +73,7 @@ class Submitted:
     """A request that Temporal has: `replayed` if it had ended before, `differences` if the id had other content.
 
     As long as that one is `running`, it is not certain that the id is its: see `claiming.py`. `is_scheduled` if it
-    waits until it is due, `is_held` if its money waits for a decision.
+    waits until it is due, `is_held` if its money waits for a decision, `awaits_approval` if it waits for people.
     """
 
     workflow_id: str
@@ -83,6 +83,7 @@ class Submitted:
     running: bool = False
     is_scheduled: bool = False
     is_held: bool = False
+    awaits_approval: bool = False
 
 
 class Submitter:
@@ -133,13 +134,13 @@ class Submitter:
     async def open_account(self, request: AccountOpening, timeout_seconds: float) -> LegOutcome:
         """Make sure that an account exists, and wait for the answer."""
         id = f"account/{request.account_id}/open/{request.currency}"
-        return await self._set("Opening", id, request, timeout_seconds)
+        return await self.set("Opening", id, request, timeout_seconds)
 
     async def set_account(self, request: AccountChange, timeout_seconds: float) -> LegOutcome:
         """Make sure that an account has a status, and wait for the answer."""
         at = "any" if request.expected_version is None else request.expected_version
         id = f"account/{request.account_id}/{request.status}/{at}"
-        return await self._set("ChangeOfAccount", id, request, timeout_seconds)
+        return await self.set("ChangeOfAccount", id, request, timeout_seconds)
 
     async def outcome(self, submitted: Submitted, outcome_type: type[Ended], timeout_seconds: float) -> Ended:
         """Wait for the outcome of a transfer or a deposit.
@@ -168,6 +169,7 @@ class Submitter:
             closed,
             is_scheduled=status == Status.SCHEDULED,
             is_held=status == HELD,
+            awaits_approval=status == Status.AWAITING_APPROVAL,
         )
 
     async def cancel(self, transfer_id: str, reason: str) -> None:
@@ -179,7 +181,7 @@ class Submitter:
             if not has_no_such_workflow(error):
                 raise Unanswered(f"Temporal did not answer: {error}") from error
 
-    async def _set(self, workflow: str, id: str, request: BaseModel, timeout_seconds: float) -> LegOutcome:
+    async def set(self, workflow: str, id: str, request: BaseModel, timeout_seconds: float) -> LegOutcome:
         """Run a setting. The id names its whole content, so that whoever runs it at the same time asks the same."""
         try:
             handle = await self.client.start_workflow(

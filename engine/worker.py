@@ -11,7 +11,9 @@ from temporalio.common import WorkerDeploymentVersion
 from temporalio.worker import Interceptor, Worker, WorkerDeploymentConfig
 
 from activities import slots
+from activities.approvals import ApprovalActivities
 from activities.ledger import LedgerActivities
+from activities.limits import LimitActivities
 from activities.notifiers import Notifier
 from activities.notify import NotifyActivities
 from activities.sweeping import SweepActivities
@@ -29,6 +31,7 @@ def all_activities(
 ) -> list[Callable[..., Any]]:
     """Every activity, with the ledger and the way out that it uses, for a worker with so many slots."""
     legs, outbox = LedgerActivities(ledger), NotifyActivities(ledger, notifier, slots.deliveries(activity_slots))
+    limits, approvals = LimitActivities(ledger), ApprovalActivities(ledger)
     return [
         legs.debit,
         legs.debit_on_terms,
@@ -41,6 +44,10 @@ def all_activities(
         legs.open_account,
         legs.set_account_status,
         legs.next_setting,
+        limits.set_limits,
+        limits.next_limits,
+        approvals.approve,
+        approvals.standing,
         outbox.notify,
         SweepActivities(ledger, TemporalWorkflows()).sweep,
     ]

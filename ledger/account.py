@@ -8,6 +8,8 @@ name is its rule.
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ledger.limits import NO_LIMITS, Limits
+
 
 class Guard(StrEnum):
     """The rule an account's totals must keep, in the database too."""
@@ -36,6 +38,7 @@ class Account:
     version: int = 1
     debits_posted: int = 0
     credits_posted: int = 0
+    limits: Limits = NO_LIMITS
 
     @property
     def balance(self) -> int:

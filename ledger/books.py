@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ledger.account import Account
-from ledger.fingerprint import SETTINGS, Content, Fingerprint
+from ledger.approval import Approved
+from ledger.fingerprint import Content, Fingerprint
+from ledger.limits import DAY, NO_LIMITS
 from ledger.operation import Operation, Outcome, OutcomeKind, Posting
 from ledger.transfer import Status, TransferState
 
@@ -60,6 +62,18 @@ class Reversed(NamedTuple):
     amount_minor: int
 
 
+class Use(NamedTuple):
+    """One row of `limit_uses`: what an operation took from an account with a daily limit, and when (microseconds).
+
+    Negative, it is what was given back of a use of that instant.
+    """
+
+    operation_key: str
+    account_id: str
+    used_at: int
+    amount_minor: int
+
+
 @dataclass(slots=True)
 class Changes:
     """What a batch writes, in the order in which it happened."""
@@ -70,6 +84,9 @@ class Changes:
     notifications: list[Notification] = field(default_factory=list)
     delivered: list[str] = field(default_factory=list)
     reversals: list[Reversed] = field(default_factory=list)
+    uses: list[Use] = field(default_factory=list)
+    approvals: list[Approved] = field(default_factory=list)
+    limited: set[str] = field(default_factory=set)
     opened: dict[str, Account] = field(default_factory=dict)
     changed: dict[str, Account] = field(default_factory=dict)
     begun: dict[str, TransferState] = field(default_factory=dict)
@@ -80,7 +97,9 @@ class Changes:
 class Books:
     """The accounts, keys and transfers that a batch names, as they are and as the batch leaves them.
 
-    `now` is the batch's instant (microseconds); `reversed` is how much of a transfer was given back (minor units).
+    `now` is the batch's instant (microseconds); `reversed` is how much of a transfer was given back (minor units);
+    `used` is how much of an account's daily limit is used up (minor units), and `uses` what an operation used of any;
+    `approvals` are those of the transfers that need any.
     """
 
     now: int = 0
@@ -89,6 +108,9 @@ class Books:
     operations: dict[str, Recorded] = field(default_factory=dict)
     transfers: dict[str, TransferState] = field(default_factory=dict)
     reversed: dict[str, int] = field(default_factory=dict)
+    used: dict[str, int] = field(default_factory=dict)
+    uses: dict[str, list[Use]] = field(default_factory=dict)
+    approvals: dict[str, list[Approved]] = field(default_factory=dict)
     changes: Changes = field(default_factory=Changes)
 
     def state_of(self, operation: Operation) -> TransferState | None:
@@ -109,9 +131,9 @@ class Books:
         self.operations[key] = recorded
         self.changes.operations.append(recorded)
 
-    def record_setting(self, key: str, content: Content) -> None:
+    def record_setting(self, key: str, content: Content, recipe: str) -> None:
         """Note that a change of an account's settings has applied."""
-        recorded = Recorded(key, Fingerprint.of(content, SETTINGS), OutcomeKind.APPLIED)
+        recorded = Recorded(key, Fingerprint.of(content, recipe), OutcomeKind.APPLIED)
         self.operations[key] = recorded
         self.changes.operations.append(recorded)
 
@@ -138,6 +160,32 @@ class Books:
         """Note how much of a transfer an operation gives back."""
         self.reversed[transfer_id] = self.reversed.get(transfer_id, 0) + amount_minor
         self.changes.reversals.append(Reversed(key, transfer_id, amount_minor))
+
+    def taken(self, operation: Operation) -> dict[str, int]:
+        """What an operation takes from each account that has limits. A reversal gives back, and takes nothing."""
+        amounts: dict[str, int] = {}
+        for posting in operation.postings:
+            id = posting.debit_account_id
+            if self.accounts[id].limits is not NO_LIMITS and operation.reverses is None:
+                amounts[id] = amounts.get(id, 0) + posting.amount_minor
+        return amounts
+
+    def use(self, use: Use) -> None:
+        """Note a use of a daily limit."""
+        if use.used_at > self.now - DAY:
+            self.used[use.account_id] = self.used.get(use.account_id, 0) + use.amount_minor
+        self.uses.setdefault(use.operation_key, []).append(use)
+        self.changes.uses.append(use)
+
+    def release(self, key: str, by: Operation) -> None:
+        """Give back whatever the operation with this key has used of daily limits."""
+        for use in self.uses.get(key, []):
+            self.use(Use(by.key, use.account_id, use.used_at, -use.amount_minor))
+
+    def approve(self, approved: Approved) -> None:
+        """Note an approval."""
+        self.approvals.setdefault(approved.transfer_id, []).append(approved)
+        self.changes.approvals.append(approved)
 
     def begin(self, state: TransferState, operation_key: str) -> None:
         """Add a transfer, with the first event of its life."""

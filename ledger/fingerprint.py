@@ -23,6 +23,10 @@ RECIPES: dict[str, frozenset[str]] = {
     "capture-v1": _TRANSFER | {"captured_minor"},
     "scheduled-v1": _TRANSFER | {"due_at"},
     "settings-v1": frozenset({"account", "status"}),
+    "approval-v1": frozenset({"source", "destination", "amount_minor", "currency", "approver"}),
+    "limits-v1": frozenset(
+        {"account", "currency", "per_transfer_minor", "per_day_minor", "approval_above_minor", "approvals"}
+    ),
     "split-v1": frozenset({"source", "amount_minor", "currency", "shares"}),
     "exchange-v1": frozenset(
         {"source", "destination", "amount_minor", "currency", "bought_minor", "bought_currency"}
@@ -41,6 +45,8 @@ SCHEDULED = "scheduled-v1"
 SETTINGS = "settings-v1"
 CAPTURE = "capture-v1"
 HOLD = "hold-v1"
+LIMITS = "limits-v1"
+APPROVAL = "approval-v1"
 
 Content = Mapping[str, str | int]
 

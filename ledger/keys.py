@@ -1,8 +1,9 @@
 """Keys: the only place where ids are checked and operation keys are made.
 
 A key names one intent, the same on every attempt. It is a pure function of business facts: `<transfer id>/<operation>`,
-or `<account id>/setting/<number>`. `/` cannot occur in an id, so no two keys collide. Nothing here knows a run id, an
-attempt number, a clock or a random number: all of those change when Temporal retries or resets.
+`<account id>/setting/<number>` or `<transfer id>/approval/<approver>`. `/` cannot occur in an id, so no two keys
+collide. Nothing here knows a run id, an attempt number, a clock or a random number: all of those change when Temporal
+retries or resets.
 """
 
 import re
@@ -14,6 +15,8 @@ _ID = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
 _TRANSIT = "transit:"
 _CASH = "cash:"
 SETTING = "/setting/"
+APPROVAL = "/approval/"
+_PERSON_LENGTH = 60  # so that the longest key of an approval fits into the books
 
 
 class Leg(StrEnum):
@@ -45,6 +48,16 @@ def check_account_id(value: object, what: str = "account id") -> str:
     return account_id
 
 
+def check_person(value: object, what: str) -> str:
+    """The name of who asks or approves: an id of at most 60 characters, which names no leg at the end of a key."""
+    name = check_id(value, what)
+    if name in set(Leg):
+        raise MalformedRequest(f"{what} {name!r} is the name of an operation; pick another one")
+    if len(name) > _PERSON_LENGTH:
+        raise MalformedRequest(f"{what} {name!r} must have at most {_PERSON_LENGTH} characters")
+    return name
+
+
 def operation_key(owner_id: str, leg: Leg) -> str:
     """The key of one leg: `T1/debit`. `owner_id` is the id of a transfer, a deposit or another entry."""
     return f"{owner_id}/{leg}"
@@ -58,6 +71,11 @@ def operation_keys(owner_id: str) -> tuple[str, str]:
 def setting_key(account_id: str, number: int) -> str:
     """The key of an account's first, second, ... change of its settings: `alice/setting/1`."""
     return f"{account_id}{SETTING}{number}"
+
+
+def approval_key(transfer_id: str, approver: str) -> str:
+    """The key of one person's approval: `T1/approval/bob`."""
+    return f"{transfer_id}{APPROVAL}{approver}"
 
 
 def notification_key(transfer_id: str, event: str) -> str:

@@ -3,12 +3,14 @@
 the accounts       there, open, in the right currency
 expectations       a version, a quote that has not expired, a transfer that can be reversed
 the money          guards and totals, posting by posting
+the limits         of each account that something is taken from, and the approvals of people
 """
 
 from collections.abc import Mapping
 from dataclasses import replace
 
 from ledger.account import Account, AccountStatus, Guard
+from ledger.approval import approvers
 from ledger.books import Books
 from ledger.money import MAX_MINOR, say
 from ledger.operation import Operation, Posting
@@ -31,7 +33,7 @@ def first_obstacle(operation: Operation, books: Books) -> Rejection | None:
     ):
         if rejection is not None:
             return rejection
-    return _no_money(operation, books)
+    return _no_money(operation, books) or _beyond_a_limit(operation, books) or _not_approved(operation, books)
 
 
 def _unusable(account_id: str, currency: str, books: Books, must_be_open: bool) -> Rejection | None:
@@ -121,3 +123,36 @@ def _in_the_way(posting: Posting, debited: Account, credited: Account, must_arri
 def _insufficient(account: Account, amount: int) -> Rejection:
     has, needed = say(account.balance, account.currency), say(amount, account.currency)
     return Rejection(Code.INSUFFICIENT_FUNDS, f"account {account.id} has {has}, {needed} needed")
+
+
+def _beyond_a_limit(operation: Operation, books: Books) -> Rejection | None:
+    """More than an account may pay at once, or in a day together with what it has paid."""
+    for id, amount in books.taken(operation).items():
+        account = books.accounts[id]
+        at_once, in_a_day = account.limits.per_transfer_minor, account.limits.per_day_minor
+        asked = say(amount, account.currency)
+        if at_once is not None and amount > at_once:
+            detail = f"account {id} may pay {say(at_once, account.currency)} at once, {asked} asked"
+            return Rejection(Code.LIMIT_EXCEEDED, detail)
+        left = amount if in_a_day is None else max(in_a_day - books.used.get(id, 0), 0)
+        if in_a_day is not None and amount > left:
+            may, rest = say(in_a_day, account.currency), say(left, account.currency)
+            detail = f"account {id} may pay {may} in 24 hours, of which {rest} is left, {asked} asked"
+            return Rejection(Code.LIMIT_EXCEEDED, detail)
+    return None
+
+
+def _not_approved(operation: Operation, books: Books) -> Rejection | None:
+    """More than an account pays without approval, and too few people have approved. Only transfers can be approved."""
+    for id, amount in books.taken(operation).items():
+        limits, given = books.accounts[id].limits, 0
+        if not (needed := limits.approvals_for(amount)):
+            continue
+        if operation.step is not None:
+            transfer = operation.step.transfer
+            given = len(approvers(transfer, books.approvals.get(transfer.id, [])))
+        if given < needed:
+            above = say(limits.approval_above_minor or 0, books.accounts[id].currency)
+            detail = f"account {id} pays more than {above} with {needed} approvals, {given} given"
+            return Rejection(Code.APPROVAL_REQUIRED, detail)
+    return None

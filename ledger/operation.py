@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ledger.account import AccountStatus, Guard
+from ledger.approval import Approval
 from ledger.errors import MalformedRequest
 from ledger.fingerprint import CURRENT, Content
 from ledger.keys import check_account_id, setting_key
+from ledger.limits import SetLimits
 from ledger.money import check_amount, decimals
 from ledger.transfer import Status, Transfer, TransferState
 
@@ -68,6 +70,8 @@ class Operation:
     `reverses` names the transfer that its one posting gives back, whole or in part. `valid_until` is the instant
     (microseconds) after which it is too late for it. `brings` stands for a posting whose amount only the books can
     tell: whatever brings an account to a balance. `captures` is how much of a held amount is taken (minor units).
+    `releases` names the operation whose use of a daily limit does not count any more once this one has applied.
+    `approves` is whose approval of which transfer it records.
     """
 
     key: str
@@ -85,6 +89,8 @@ class Operation:
     valid_until: int | None = None
     brings: Target | None = None
     captures: int | None = None
+    releases: str | None = None
+    approves: Approval | None = None
 
     def posted_accounts(self) -> Iterator[tuple[str, str]]:
         """Every account that is posted to, with the currency it must have."""
@@ -145,7 +151,7 @@ class MarkDelivered:
     notification_key: str
 
 
-Setting = OpenAccount | SetAccountStatus | MarkDelivered
+Setting = OpenAccount | SetAccountStatus | SetLimits | MarkDelivered
 Request = Operation | Setting
 
 

@@ -7,14 +7,16 @@
     capture    the same with a part; the rest goes back to the source
     refund     transit -> source          debited -> refunded, and fences the credit
     cancel     nothing moves              accepted -> cancelled, and fences the debit
+    approve    nothing moves              one person agrees to the debit
 
 A new kind of movement is a new function here; `rules.py` does not change.
 """
 
 from dataclasses import replace
 
+from ledger.approval import Approval
 from ledger.errors import MalformedRequest
-from ledger.fingerprint import CAPTURE, TERMS, Content
+from ledger.fingerprint import APPROVAL, CAPTURE, TERMS, Content
 from ledger.keys import Leg, cash_account, check_account_id, check_id, operation_key, transit_account
 from ledger.money import check_amount, decimals, say
 from ledger.operation import Operation, Posting, Step
@@ -112,6 +114,7 @@ def refund(transfer: Transfer, reason: str, detail: str | None = None) -> Operat
         reason=reason,
         detail=_plain(detail),
         must_arrive=True,
+        releases=operation_key(transfer.id, Leg.DEBIT),
     )
 
 
@@ -125,6 +128,11 @@ def cancel(transfer: Transfer, reason: str, detail: str | None = None) -> Operat
         reason=reason,
         detail=_plain(detail),
     )
+
+
+def approve(approval: Approval) -> Operation:
+    """Note that somebody approves of a transfer, of which the books need not have heard. Nothing moves."""
+    return Operation(key=approval.key, content=approval.content(), recipe=APPROVAL, approves=approval)
 
 
 DETAIL_LENGTH = 256

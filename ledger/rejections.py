@@ -4,6 +4,7 @@
     ├── the accounts        account_not_found  account_frozen  account_closed  currency_mismatch
     ├── the money           insufficient_funds  total_overflow
     ├── an expectation      version_conflict  quote_expired
+    ├── a limit             limit_exceeded  approval_required
     ├── what is reversed    transfer_not_found  not_settled  differs_from_original  exceeds_original
     ├── a leg came first    already_credited  already_debited  already_rejected
     └── a setting           account_differs          (said, not recorded: settings have no key)
@@ -26,6 +27,8 @@ class Code(StrEnum):
     TOTAL_OVERFLOW = "total_overflow"
     VERSION_CONFLICT = "version_conflict"
     QUOTE_EXPIRED = "quote_expired"
+    LIMIT_EXCEEDED = "limit_exceeded"
+    APPROVAL_REQUIRED = "approval_required"
     TRANSFER_NOT_FOUND = "transfer_not_found"
     NOT_SETTLED = "not_settled"
     DIFFERS_FROM_ORIGINAL = "differs_from_original"

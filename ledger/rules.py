@@ -6,7 +6,7 @@ Read `_decide_operation` first; it is the whole order of precedence:
     2. other content          key_reused, naming what differs
     3. a leg came first       already_credited, already_debited, already_rejected
     4. the transfer's state   OutOfOrder: an accident, raised and not recorded
-    5. version, accounts, money    a rejection, pinned
+    5. version, accounts, money, limits    a rejection, pinned
     6. none of these          the postings, the fence, the transfer's change, the notification
 """
 
@@ -14,10 +14,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ledger.account import Account, Guard
-from ledger.books import Books, Notification, Recorded
+from ledger.books import Books, Notification, Recorded, Use
 from ledger.errors import OutOfOrder
-from ledger.fingerprint import TERMS, Fingerprint
+from ledger.fingerprint import LIMITS, SETTINGS, TERMS, Fingerprint
 from ledger.keys import Leg, cash_account, notification_key, transit_account
+from ledger.limits import SetLimits
 from ledger.money import MAX_MINOR
 from ledger.obstacles import first_obstacle, version_conflict
 from ledger.operation import (
@@ -56,6 +57,8 @@ def _decide(request: Request, books: Books) -> Outcome | OutOfOrder:
             return _open_account(request, books)
         case SetAccountStatus():
             return _set_account_status(request, books)
+        case SetLimits():
+            return _set_limits(request, books)
         case MarkDelivered():
             books.changes.delivered.append(request.notification_key)
             return Outcome(OutcomeKind.APPLIED)
@@ -165,6 +168,13 @@ def _apply(operation: Operation, books: Books) -> Outcome:
         books.post(operation.key, position, posting)
     if operation.reverses is not None:
         books.reverse(operation.key, operation.reverses, operation.postings[0].amount_minor)
+    for account_id, amount in books.taken(operation).items():
+        if books.accounts[account_id].limits.per_day_minor is not None:
+            books.use(Use(operation.key, account_id, books.now, amount))
+    if operation.releases is not None:
+        books.release(operation.releases, by=operation)
+    if operation.approves is not None:
+        books.approve(operation.approves.row())
     if operation.fences is not None and operation.fences not in books.operations:
         books.fence(operation.fences, by=operation)
     if operation.step is not None:
@@ -209,20 +219,53 @@ def _open_account(request: OpenAccount, books: Books) -> Outcome:
 
 
 def _set_account_status(request: SetAccountStatus, books: Books) -> Outcome:
-    if request.key is not None and (recorded := books.operations.get(request.key)) is not None:
-        if differences := recorded.fingerprint.differences(request.content()):
-            return _key_reused(differences, None)
-        return Outcome(OutcomeKind.APPLIED, replayed=True)
+    if (recorded := _set_before(request, books)) is not None:
+        return recorded
     account = books.accounts.get(request.account_id)
     if account is None:
-        return Outcome(OutcomeKind.REJECTED, Code.ACCOUNT_NOT_FOUND, f"there is no account {request.account_id}")
+        return _no_account(request.account_id)
     if account.status is request.status:
         return Outcome(OutcomeKind.APPLIED, replayed=True)
     expected = None if request.expected_version is None else (account.id, request.expected_version)
     if (conflict := version_conflict(expected, books)) is not None:
         return Outcome(OutcomeKind.REJECTED, conflict.code, conflict.detail)
     account.status = request.status
+    return _now_set(request, account, SETTINGS, books)
+
+
+def _set_limits(request: SetLimits, books: Books) -> Outcome:
+    if (recorded := _set_before(request, books)) is not None:
+        return recorded
+    account = books.accounts.get(request.account_id)
+    if account is None:
+        return _no_account(request.account_id)
+    if account.currency != request.currency:
+        detail = f"account {account.id} is in {account.currency}, not {request.currency}"
+        return Outcome(OutcomeKind.REJECTED, Code.CURRENCY_MISMATCH, detail)
+    limits = request.on(account.limits)
+    if account.limits == limits:
+        return Outcome(OutcomeKind.APPLIED, replayed=True)
+    account.limits = limits
+    books.changes.limited.add(account.id)
+    return _now_set(request, account, LIMITS, books)
+
+
+def _set_before(request: SetAccountStatus | SetLimits, books: Books) -> Outcome | None:
+    """The answer if the number of a change of an account's settings is taken."""
+    recorded = books.operations.get(request.key) if request.key is not None else None
+    if recorded is None:
+        return None
+    if differences := recorded.fingerprint.differences(request.content()):
+        return _key_reused(differences, None)
+    return Outcome(OutcomeKind.APPLIED, replayed=True)
+
+
+def _no_account(account_id: str) -> Outcome:
+    return Outcome(OutcomeKind.REJECTED, Code.ACCOUNT_NOT_FOUND, f"there is no account {account_id}")
+
+
+def _now_set(request: SetAccountStatus | SetLimits, account: Account, recipe: str, books: Books) -> Outcome:
     books.touch(account)
     if request.key is not None:
-        books.record_setting(request.key, request.content())
+        books.record_setting(request.key, request.content(), recipe)
     return Outcome(OutcomeKind.APPLIED)

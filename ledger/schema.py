@@ -2,6 +2,8 @@
 
     accounts  <-  postings  ->  operations  <-  transfer_events  ->  transfers  <-  notifications
                                     ^  reversals  ->  transfers
+                                    ^  limit_uses  ->  accounts
+                                    ^  approvals
 
 The migrations create them, with every constraint, trigger and index (`migrations/versions/` is the place to read
 those); a test holds the two to each other. Integers and text only: a SQLite file has no other
@@ -24,6 +26,10 @@ accounts = Table(
     Column("debits_posted", _Int64),
     Column("credits_posted", _Int64),
     Column("opened_at", _Int64),
+    Column("per_transfer_minor", _Int64),
+    Column("per_day_minor", _Int64),
+    Column("approval_above_minor", _Int64),
+    Column("approvals", _Int64),
 )
 
 operations = Table(
@@ -102,4 +108,23 @@ reversals = Table(
     Column("transfer_id", Text),
     Column("amount_minor", _Int64),
     Column("recorded_at", _Int64),
+)
+
+limit_uses = Table(
+    "limit_uses",
+    metadata,
+    Column("operation_key", Text, primary_key=True),
+    Column("account_id", Text, primary_key=True),
+    Column("used_at", _Int64),
+    Column("amount_minor", _Int64),
+)
+
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("operation_key", Text, primary_key=True),
+    Column("transfer_id", Text),
+    Column("approver", Text),
+    Column("initiator", Text),
+    Column("asked", Text),
 )

@@ -10,14 +10,16 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Table, bindparam, select, update
+from sqlalchemy import Connection, Row, Select, Table, bindparam, func, select, update
 
 from ledger import bulk, schema
 from ledger.account import Account, AccountStatus, Guard
-from ledger.books import Books, Changes, Event, Notification, Recorded, RecordedPosting
+from ledger.approval import Approved
+from ledger.books import Books, Changes, Event, Notification, Recorded, RecordedPosting, Use
 from ledger.database import among, many
 from ledger.fingerprint import Fingerprint, canonical
 from ledger.keys import cash_account, transit_account
+from ledger.limits import DAY, NO_LIMITS, Limits, SetLimits
 from ledger.operation import OpenAccount, Operation, OutcomeKind, Request, SetAccountStatus
 from ledger.transfer import Status, Transfer, TransferState
 
@@ -39,7 +41,41 @@ def load(connection: Connection, batch: Sequence[Request]) -> Books:
     if originals := {request.reverses for request in batch if isinstance(request, Operation) and request.reverses}:
         for row in _rows(connection, schema.reversals, "transfer_id", originals):
             books.reversed[row.transfer_id] = books.reversed.get(row.transfer_id, 0) + row.amount_minor
+    _load_uses(connection, batch, books)
+    if awaiting := {id for request in batch if (id := _to_be_approved(request, books)) is not None}:
+        for row in _rows(connection, schema.approvals, "transfer_id", awaiting):
+            books.approvals.setdefault(row.transfer_id, []).append(Approved(*row))
     return books
+
+
+def _to_be_approved(request: Request, books: Books) -> str | None:
+    """The transfer that a request may need approvals of."""
+    if not isinstance(request, Operation) or request.step is None:
+        return None
+    payers = (books.accounts.get(posting.debit_account_id) for posting in request.postings)
+    needs = any(payer is not None and payer.limits.approval_above_minor is not None for payer in payers)
+    return request.step.transfer.id if needs else None
+
+
+def _load_uses(connection: Connection, batch: Sequence[Request], books: Books) -> None:
+    """What is used up of daily limits, and what a refund would give back. No query where nobody has limits."""
+    counted = {id for id, account in books.accounts.items() if account.limits.per_day_minor is not None}
+    counted |= {request.account_id for request in batch if isinstance(request, SetLimits)}
+    if counted:
+        names = {"values": many(connection.dialect.name, sorted(counted)), "since": books.now - DAY}
+        for row in connection.execute(_used(connection.dialect.name), names):
+            books.used[row.account_id] = int(row.used)
+    if released := {request.releases for request in batch if isinstance(request, Operation) and request.releases}:
+        for row in _rows(connection, schema.limit_uses, "operation_key", released):
+            books.uses.setdefault(row.operation_key, []).append(Use(*row))
+
+
+@cache
+def _used(dialect: str) -> Select[Any]:
+    uses = schema.limit_uses.c
+    in_a_day = among(dialect, uses.account_id, "values") & (uses.used_at > bindparam("since"))
+    used = func.sum(uses.amount_minor).label("used")
+    return select(uses.account_id, used).where(in_a_day).group_by(uses.account_id)
 
 
 def write(connection: Connection, changes: Changes) -> None:
@@ -49,7 +85,9 @@ def write(connection: Connection, changes: Changes) -> None:
     begun = [_transfer_row(state, now) for state in changes.begun.values()]
     moved = [_transfer_change(state, now) for state in changes.moved.values()]
     bulk.insert(connection, schema.accounts, _ACCOUNT, opened)
-    bulk.update(connection, schema.accounts, "id", _ACCOUNT_CHANGE, _account_changes(changes))
+    posted, limited = _account_changes(changes)
+    bulk.update(connection, schema.accounts, "id", _ACCOUNT_CHANGE, posted)
+    bulk.update(connection, schema.accounts, "id", (*_ACCOUNT_CHANGE, *_LIMITS), limited)
     bulk.insert(connection, schema.transfers, _TRANSFER, begun)
     bulk.update(connection, schema.transfers, "id", _TRANSFER_CHANGE, moved)
     bulk.insert(connection, schema.operations, _OPERATION, [_operation_row(r, now) for r in changes.operations])
@@ -59,6 +97,8 @@ def write(connection: Connection, changes: Changes) -> None:
         connection, schema.notifications, _NOTIFICATION, [_notification_row(n, now) for n in changes.notifications]
     )
     bulk.insert(connection, schema.reversals, _REVERSAL, [(*row, now) for row in changes.reversals])
+    bulk.insert(connection, schema.limit_uses, Use._fields, changes.uses)
+    bulk.insert(connection, schema.approvals, Approved._fields, changes.approvals)
     if changes.delivered:
         connection.execute(_MARK_DELIVERED, [{"key_": key, "now": now} for key in changes.delivered])
 
@@ -72,8 +112,10 @@ _OUTCOME = {str(kind): kind for kind in OutcomeKind}
 
 def read_account(row: Row[*tuple[Any, ...]]) -> Account:
     """An account from its row."""
-    id, currency, guard, status, version, debits_posted, credits_posted, _opened_at = row
-    return Account(id, currency, _GUARD[guard], _ACCOUNT_STATUS[status], version, debits_posted, credits_posted)
+    id, currency, guard, status, version, debits_posted, credits_posted, _opened_at, *limits = row
+    totals = (debits_posted, credits_posted)
+    kept = NO_LIMITS if limits == _UNLIMITED else Limits(*limits)
+    return Account(id, currency, _GUARD[guard], _ACCOUNT_STATUS[status], version, *totals, kept)
 
 
 def read_transfer(row: Row[*tuple[Any, ...]]) -> TransferState:
@@ -106,7 +148,7 @@ def _names(batch: Iterable[Request]) -> tuple[set[str], set[str], set[str]]:
                     transfers.add(request.reverses)
             case OpenAccount():
                 accounts |= {request.account_id, transit_account(request.currency), cash_account(request.currency)}
-            case SetAccountStatus():
+            case SetAccountStatus() | SetLimits():
                 accounts.add(request.account_id)
                 keys |= {request.key} if request.key else set()
     return accounts, keys, transfers
@@ -137,19 +179,29 @@ _MARK_DELIVERED = (
 # The columns of each table, and beside each the function that makes a row of them, in the same order. Enums are
 # written as plain texts: sqlite3 looks for an adapter for every str that is not exactly a str.
 
-_ACCOUNT = ("id", "currency", "guard", "status", "version", "debits_posted", "credits_posted", "opened_at")
+_LIMITS = ("per_transfer_minor", "per_day_minor", "approval_above_minor", "approvals")
+_UNLIMITED = [None] * len(_LIMITS)
+_ACCOUNT = ("id", "currency", "guard", "status", "version", "debits_posted", "credits_posted", "opened_at", *_LIMITS)
+
+
+def _limits(a: Account) -> bulk.Row:
+    return (a.limits.per_transfer_minor, a.limits.per_day_minor, a.limits.approval_above_minor, a.limits.approvals)
 
 
 def _account_row(a: Account, now: int) -> bulk.Row:
-    return (a.id, a.currency, str(a.guard), str(a.status), a.version, a.debits_posted, a.credits_posted, now)
+    totals = (a.debits_posted, a.credits_posted)
+    return (a.id, a.currency, str(a.guard), str(a.status), a.version, *totals, now, *_limits(a))
 
 
 _ACCOUNT_CHANGE = ("status", "version", "debits_posted", "credits_posted")
 
 
-def _account_changes(changes: Changes) -> list[bulk.Row]:
+def _account_changes(changes: Changes) -> tuple[list[bulk.Row], list[bulk.Row]]:
+    """Those whose limits are what they were, and those whose limits were set."""
     changed = sorted(changes.changed.values(), key=lambda account: account.id)
-    return [(str(a.status), a.version, a.debits_posted, a.credits_posted, a.id) for a in changed]
+    rows = [(a, (str(a.status), a.version, a.debits_posted, a.credits_posted)) for a in changed]
+    posted = [(*row, a.id) for a, row in rows if a.id not in changes.limited]
+    return posted, [(*row, *_limits(a), a.id) for a, row in rows if a.id in changes.limited]
 
 
 _TRANSFER = (

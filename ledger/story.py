@@ -98,7 +98,9 @@ async def _entries(connection: AsyncConnection, transfer_id: str, changes: list[
         posting = Posting(row.debit_account_id, row.credit_account_id, row.amount_minor, row.currency)
         postings[row.operation_key].append(posting)
     # A deposit or an account may have the same id, and then keys that begin in the same way.
-    asked = select(schema.operations).where(o.key >= first, o.key < behind, o.transfer_id == transfer_id)
+    approved = o.key.in_(select(schema.approvals.c.operation_key).where(schema.approvals.c.transfer_id == transfer_id))
+    own = (o.transfer_id == transfer_id) | approved
+    asked = select(schema.operations).where(o.key >= first, o.key < behind, own)
     entries = [
         Entry(row.key, OutcomeKind(row.outcome), row.code, row.detail, row.recorded_at, tuple(postings[row.key]))
         for row in await connection.execute(asked)

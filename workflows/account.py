@@ -10,11 +10,13 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.ledger import LedgerActivities
+    from activities.limits import LimitChange
     from activities.messages import AccountChange, AccountOpening, DepositRequest, LegOutcome
     from ledger.keys import Leg, operation_key
     from ledger.operation import OutcomeKind
     from workflows.asking import Asking, key_reused
 
+Change = TypeVar("Change", AccountChange, LimitChange)
 Question = TypeVar("Question")
 Answer = TypeVar("Answer")
 
@@ -27,7 +29,7 @@ class Opening:
     async def run(self, request: AccountOpening) -> LegOutcome:
         """Applied; or rejected with `account_differs` when it exists in another currency."""
         summary = f"open {request.account_id} in {request.currency}"
-        return await _ask(LedgerActivities.open_account, request, summary)
+        return await ask(LedgerActivities.open_account, request, summary)
 
 
 @workflow.defn
@@ -43,13 +45,10 @@ class ChangeOfAccount:
         """Applied; or rejected with `account_not_found` or `version_conflict`."""
         summary = f"{request.account_id} is {request.status}"
         if not workflow.patched("settings have numbers"):
-            return await _ask(LedgerActivities.set_account_status, request, summary)
-        while True:
-            number = await _ask(LedgerActivities.next_setting, request, f"settings of {request.account_id}")
-            numbered = request.model_copy(update={"number": number})
-            outcome = await _ask(LedgerActivities.set_account_status, numbered, summary)
-            if outcome.kind is not OutcomeKind.KEY_REUSED:
-                return outcome
+            return await ask(LedgerActivities.set_account_status, request, summary)
+        return await set_under_a_number(
+            LedgerActivities.next_setting, LedgerActivities.set_account_status, request, summary
+        )
 
 
 @workflow.defn
@@ -60,13 +59,28 @@ class Deposit:
     async def run(self, request: DepositRequest) -> LegOutcome:
         """Applied; rejected when the account cannot take it. Raises `KeyReused` when the id had other content."""
         key = operation_key(request.deposit_id, Leg.DEPOSIT)
-        outcome = await _ask(LedgerActivities.deposit, request, key)
+        outcome = await ask(LedgerActivities.deposit, request, key)
         if outcome.kind is OutcomeKind.KEY_REUSED:
             raise key_reused(outcome.detail)
         return outcome
 
 
-async def _ask(activity: Callable[[Any, Question], Awaitable[Answer]], question: Question, summary: str) -> Answer:
+async def set_under_a_number(
+    look: Callable[[Any, Change], Awaitable[int]],
+    set: Callable[[Any, Change], Awaitable[LegOutcome]],
+    change: Change,
+    summary: str,
+) -> LegOutcome:
+    """Look which number comes next, and set under it; look again if somebody else was quicker."""
+    while True:
+        number = await ask(look, change, f"settings of {change.account_id}")
+        outcome = await ask(set, change.model_copy(update={"number": number}), summary)
+        if outcome.kind is not OutcomeKind.KEY_REUSED:
+            return outcome
+
+
+async def ask(activity: Callable[[Any, Question], Awaitable[Answer]], question: Question, summary: str) -> Answer:
+    """One question, until it is answered."""
     asking = Asking()
     answer = await asking.until_answered(activity, question, summary)
     asking.answered()

@@ -113,13 +113,16 @@ class Legs:
             return await self._asking.unless_cancelled(LedgerActivities.capture, capture, key)
         return await self._asking.unless_cancelled(LedgerActivities.credit, self._request, key)
 
-    async def _cancel_before_debit(self) -> TransferOutcome:
+    async def never(self, reason: str, detail: str | None) -> TransferOutcome:
         """Fence the debit. If it was already in the books, give the money back instead."""
-        undo = self._undo(CANCELLED, workflow.cancellation_reason())
+        undo = self._undo(reason, detail)
         answer = await self._asking.until_answered(LedgerActivities.cancel, undo, self._key(Leg.CANCEL))
         if answer.code == Code.ALREADY_DEBITED and answer.status is Status.DEBITED:
-            return await self._refund(CANCELLED, workflow.cancellation_reason())
+            return await self._refund(reason, detail)
         return await self._end(answer)
+
+    async def _cancel_before_debit(self) -> TransferOutcome:
+        return await self.never(CANCELLED, workflow.cancellation_reason())
 
     async def _refund(self, reason: str, detail: str | None) -> TransferOutcome:
         """Give the money back and fence the credit. If the credit was first, the transfer is settled: too late."""

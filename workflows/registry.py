@@ -1,8 +1,10 @@
 """Every workflow a worker runs. A new workflow is added to this list, and nowhere else."""
 
 from workflows.account import ChangeOfAccount, Deposit, Opening
+from workflows.approved import ApprovedTransfer
 from workflows.entry import Entry
 from workflows.hold import Hold
+from workflows.limits import ChangeOfLimits
 from workflows.notification import Notification
 from workflows.scheduled import ScheduledTransfer
 from workflows.sweep import Sweep
@@ -13,10 +15,12 @@ ALL: list[type] = [
     ExpressTransfer,
     ScheduledTransfer,
     Hold,
+    ApprovedTransfer,
     Entry,
     Notification,
     Deposit,
     Opening,
     ChangeOfAccount,
+    ChangeOfLimits,
     Sweep,
 ]

@@ -26,6 +26,12 @@ def transfer(
     express: Annotated[
         bool, typer.Option("--express", help="With less of it in Temporal's history; the same guarantees.")
     ] = False,
+    initiator: Annotated[
+        str | None, typer.Option("--initiator", help="Who asks, if people must approve; else who is logged in.")
+    ] = None,
+    expires_in: Annotated[
+        float, typer.Option("--expires-in", min=0, max=8760, help="How many hours people have to approve.")
+    ] = 168.0,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for the outcome.")] = False,
     timeout: Timeout = 30.0,
     as_json: Json = False,
@@ -38,7 +44,7 @@ def transfer(
 
     async def work() -> "Answer":
         from activities.messages import ExpressRequest, ScheduledRequest, TransferRequest
-        from cli import transfers
+        from cli import approving, transfers
 
         request = (ExpressRequest if express else TransferRequest)(
             transfer_id=id,
@@ -49,6 +55,7 @@ def transfer(
         )
         if at is not None:
             request = ScheduledRequest(**request.model_dump(), due_at=parse_instant(at))
+        request = await approving.routed(Settings.from_environment(), request, initiator, expires_in)
         return await transfers.transfer(Settings.from_environment(), request, not no_wait, timeout)
 
     give(work, as_json, {"transfer_id": id})

@@ -4,15 +4,19 @@ import json
 
 from ledger.audit.check import Check, Row
 from ledger.entries import KINDS
-from ledger.fingerprint import CAPTURE, CURRENT, RECIPES, SETTINGS
-from ledger.keys import SETTING, Leg, cash_account, operation_key, transit_account
+from ledger.fingerprint import APPROVAL as APPROVAL_RECIPE
+from ledger.fingerprint import CAPTURE, CURRENT, LIMITS, RECIPES, SETTINGS
+from ledger.keys import APPROVAL, SETTING, Leg, cash_account, operation_key, transit_account
 from ledger.operation import OutcomeKind
 
 _APPLIED, _FENCED = f"'{OutcomeKind.APPLIED}'", f"'{OutcomeKind.FENCED}'"
 _IS_SETTING = f"o.transfer_id IS NULL AND o.key LIKE '_%{SETTING}_%'"  # no id has a slash in it
+_IS_APPROVAL = f"o.transfer_id IS NULL AND o.key LIKE '_%{APPROVAL}_%'"
 IS_ENTRY = " OR ".join(f"o.key LIKE '_%{operation_key('', kind.leg)}'" for kind in KINDS)
 _OF_NO_TRANSFER = {Leg.DEPOSIT, *(kind.leg for kind in KINDS)}
-_RECIPES = " ".join(f"WHEN o.key LIKE '_%{operation_key('', kind.leg)}' THEN '{kind.recipe}'" for kind in KINDS)
+_RECIPES = " ".join(
+    f"WHEN o.key LIKE '_%{operation_key('', kind.leg)}' THEN o.fingerprint_recipe <> '{kind.recipe}'" for kind in KINDS
+)
 _TRANSIT, _CASH = f"'{transit_account('')}' || p.currency", f"'{cash_account('')}' || p.currency"
 
 
@@ -54,13 +58,13 @@ CHECKS = (
     Check(
         "keys",
         "A key is `<transfer id>/<leg>` of a transfer here, `<id>/<kind>` of a deposit or another entry, or "
-        "`<account id>/setting/<n>`.",
+        "`<account id>/setting/<n>`, or `<transfer id>/approval/<approver>`.",
         f"""
         SELECT o.key AS subject, o.transfer_id FROM operations o LEFT JOIN transfers t ON t.id = o.transfer_id
         WHERE CASE
             WHEN o.transfer_id IS NULL
                 THEN substr(o.key, length(o.key) - 7) = '{operation_key("", Leg.DEPOSIT)}' AND length(o.key) > 8
-                  OR {_IS_SETTING} OR {IS_ENTRY}
+                  OR {_IS_SETTING} OR {_IS_APPROVAL} OR {IS_ENTRY}
             ELSE o.key IN ({", ".join(key_of("t.id", leg) for leg in Leg if leg not in _OF_NO_TRANSFER)})
         END IS NOT TRUE""",
         "is no key of transfer {transfer_id}, of an entry or of a setting",
@@ -82,8 +86,8 @@ CHECKS = (
         SELECT key AS subject, outcome, postings, due FROM (
             SELECT o.key, o.outcome,
                    (SELECT COUNT(*) FROM postings p WHERE p.operation_key = o.key) AS postings,
-                   CASE WHEN o.outcome <> {_APPLIED} OR o.key = {key_of("o.transfer_id", Leg.CANCEL)} OR {_IS_SETTING}
-                        THEN 0
+                   CASE WHEN o.outcome <> {_APPLIED} OR o.key = {key_of("o.transfer_id", Leg.CANCEL)}
+                          OR {_IS_SETTING} OR {_IS_APPROVAL} THEN 0
                         WHEN o.key = {key_of("o.transfer_id", Leg.CREDIT)} AND t.captured_minor < t.amount_minor THEN 2
                         ELSE 1 END AS due
             FROM operations o LEFT JOIN transfers t ON t.id = o.transfer_id) AS effects
@@ -118,11 +122,12 @@ CHECKS = (
         SELECT o.key AS subject, o.fingerprint, o.fingerprint_recipe, o.outcome, t.terms, t.captured_minor,
                t.source_account_id AS source, t.destination_account_id AS destination, t.amount_minor, t.currency
         FROM operations o LEFT JOIN transfers t ON t.id = o.transfer_id
-        WHERE o.fingerprint_recipe <> CASE WHEN {_IS_SETTING} THEN '{SETTINGS}' {_RECIPES}
+        WHERE CASE WHEN {_IS_SETTING} THEN o.fingerprint_recipe NOT IN ('{SETTINGS}', '{LIMITS}')
+            ELSE o.fingerprint_recipe <> CASE WHEN {_IS_APPROVAL} THEN '{APPROVAL_RECIPE}' {_RECIPES}
             WHEN o.outcome <> {_FENCED} AND o.key = {key_of("t.id", Leg.DEBIT)} THEN COALESCE(t.terms, '{CURRENT}')
             WHEN o.outcome <> {_FENCED} AND t.terms IS NOT NULL AND o.key = {key_of("t.id", Leg.CREDIT)}
                 AND o.fingerprint_recipe = '{CAPTURE}' THEN '{CAPTURE}'
-            ELSE '{CURRENT}' END
+            ELSE '{CURRENT}' END END
           OR o.transfer_id IS NOT NULL
           AND (o.fingerprint = {_ASKED_OF_A_TRANSFER}) IS NOT TRUE""",
         "has the fingerprint {fingerprint} ({fingerprint_recipe}), which is not what its transfer says",

@@ -3,7 +3,7 @@
 from ledger import schema
 from ledger.audit.check import Check
 
-_APPEND_ONLY = ("operations", "postings", "transfer_events", "reversals")
+_APPEND_ONLY = ("operations", "postings", "transfer_events", "reversals", "limit_uses", "approvals")
 _OWN_RULES = {
     "accounts_only_grow": "accounts",
     "transfers_live_once": "transfers",

@@ -5,11 +5,13 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from ledger.approval import Approval
 from ledger.audit import audit
 from ledger.book import Ledger
 from ledger.entries import Reversal
+from ledger.limits import SetLimits
 from ledger.operation import OpenAccount
-from ledger.operations import credit, debit, deposit
+from ledger.operations import approve, credit, debit, deposit
 from tests.support.examples import a_transfer, open_with
 
 
@@ -19,6 +21,8 @@ async def connection(ledger: Ledger) -> AsyncIterator[AsyncConnection]:
     await open_with(ledger, alice=100_00, bob=50_00, carol=0)
     await open_with(ledger, "EUR", yves=10_00)
     settled = a_transfer("settled")
+    await ledger.apply(SetLimits("alice", "USD", per_day_minor=1000_00))
+    await ledger.apply(approve(Approval(settled, "carol", "ann")))
     await ledger.apply_all([debit(settled), credit(settled), debit(a_transfer("debited"))])
     await ledger.apply(Reversal("back", "settled", "bob", "alice", 1_00, "USD").operation())
     async with ledger.engine.connect() as connection:

@@ -4,12 +4,14 @@ import random
 from collections.abc import Callable
 
 from ledger.account import AccountStatus, Guard
+from ledger.approval import Approval
 from ledger.book import Ledger
 from ledger.entries import Entry, Quote, Reversal, Share, Split, TargetBalance, at_quote
 from ledger.errors import OutOfOrder
 from ledger.fingerprint import HOLD
+from ledger.limits import SetLimits
 from ledger.operation import OpenAccount, Operation, SetAccountStatus
-from ledger.operations import cancel, capture, credit, debit, deposit, hold, refund
+from ledger.operations import approve, cancel, capture, credit, debit, deposit, hold, refund
 from ledger.transfer import Transfer
 from tests.support.examples import a_transfer, open_with
 
@@ -36,6 +38,8 @@ async def a_story(ledger: Ledger) -> None:
 async def a_story_with_entries(ledger: Ledger) -> None:
     """The same, and then a split P1, an exchange X1, a reversal V1 of S1, a target B1, and a refused split P2; of the
     holds H1 is captured in part, H2 voided, H3 captured whole, and H4 still held.
+
+    At last L1 settled and L2 refunded, within limits of Alice's and with Carol's approval.
     """
     await a_story(ledger)
     await open_with(ledger, dora=20_00)
@@ -53,6 +57,10 @@ async def a_story_with_entries(ledger: Ledger) -> None:
     holds = [a_transfer(f"H{number}") for number in range(1, 5)]
     await ledger.apply_all([hold(each, HOLD, {"expires_at": 2**50}) for each in holds])
     await ledger.apply_all([capture(holds[0], 20_00), refund(holds[1], "voided"), capture(holds[2], 25_00)])
+    settled, given_back = a_transfer("L1"), a_transfer("L2")
+    await ledger.apply(SetLimits("alice", "USD", 25_00, 100_00, approval_above_minor=1_00, approvals=1, number=1))
+    await ledger.apply_all([approve(Approval(transfer, "carol", "alice")) for transfer in (settled, given_back)])
+    await ledger.apply_all([debit(settled), credit(settled), debit(given_back), refund(given_back, "asked")])
 
 
 def _send_back(transfer: Transfer) -> Operation:

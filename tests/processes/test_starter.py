@@ -221,6 +221,10 @@ async def test_balance_statement_and_audit_say_what_the_contract_says(running: F
         "credits_posted": 100_00,
         "status": "open",
         "version": balance["version"],
+        "per_transfer_minor": None,
+        "per_day_minor": None,
+        "approval_above_minor": None,
+        "approvals": None,
     }
     assert [line["change_minor"] for line in statement["lines"]] == [100_00, -25_00]
     assert [line["balance_after_minor"] for line in statement["lines"]] == [100_00, 75_00]

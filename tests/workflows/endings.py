@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
+from activities.limits import LimitChange
 from activities.messages import (
     AccountChange,
     AccountOpening,
@@ -17,13 +18,16 @@ from activities.messages import (
 )
 from activities.terms import Decision, HoldRequest
 from engine.deciding import decide
+from engine.limits import set_limits
 from engine.submitting import KeyReused, workflow_id
 from engine.sweeping import sweep_id
 from ledger import failpoints, operations
 from ledger.account import AccountStatus
 from ledger.entries import Reversal
+from ledger.limits import NONE, SetLimits
 from ledger.operation import SetAccountStatus
 from tests.support.bank import PATIENCE, Bank
+from tests.workflows import endings_approved
 
 
 async def settled(bank: Bank) -> str:
@@ -152,6 +156,13 @@ async def account_changed_at_the_second_look(bank: Bank) -> str:
     gate.open.set()
     await changing
     return "account/bob/frozen/any"
+
+
+async def limits_set(bank: Bank) -> str:
+    """An account gets a daily limit."""
+    await set_limits(bank.submitter, LimitChange(account_id="carol", currency="USD", per_day_minor=1), PATIENCE)
+    await bank.ledger.apply(SetLimits("carol", "USD", per_day_minor=NONE))
+    return "account/carol/limits/currency=USD,per_day_minor=1"
 
 
 async def deposited(bank: Bank) -> str:
@@ -302,10 +313,11 @@ ENDINGS: dict[str, Callable[[Bank], Awaitable[str]]] = {
     for ending in (
         settled, rejected, refunded, cancelled_before_the_debit, cancelled_after_a_silent_debit,
         refunded_by_a_cancel, cancelled_too_late, answered_from_the_ledger, key_reused, told_later, notification,
-        account_opened, account_changed, account_changed_at_the_second_look, deposited,
+        account_opened, account_changed, account_changed_at_the_second_look, limits_set, deposited,
         swept, finished_after_a_sweep, nothing_to_sweep, entered, entry_refused, entry_reused,
         settled_when_due, cancelled_before_it_was_due, captured_in_part, voided, expired, hold_called_off,
         settled_by_express, rejected_by_express, express_that_was_silent, express_called_off,
+        *endings_approved.STORIES,
     )
 }  # fmt: skip  # a list of names
 """The name of each ending and its story, which returns the workflow id."""

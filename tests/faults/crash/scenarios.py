@@ -4,9 +4,12 @@ Every case has an id and two accounts of its own: `<id>-a` with 100.00 USD and `
 the id is the scenario, by which the worker and the receiver know what to do to it.
 """
 
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from activities.approvals import ApprovalRequest, Consent
+from activities.limits import LimitChange
 from activities.messages import (
     AccountChange,
     AccountOpening,
@@ -17,7 +20,9 @@ from activities.messages import (
     TransferRequest,
 )
 from activities.terms import Decision, HoldRequest
+from engine.approving import approve
 from engine.deciding import decide
+from engine.limits import set_limits
 from engine.submitting import Submitter
 from ledger.account import AccountStatus
 from ledger.entries import Entry, Share, Split, TargetBalance
@@ -111,6 +116,33 @@ async def _freeze(submitter: Submitter, id: str) -> Said:
     return Said(outcome.kind, outcome.code)
 
 
+async def _approved(submitter: Submitter, id: str) -> Said:
+    """Everything above nothing needs one approval, which is given as soon as it is asked for."""
+    change = LimitChange(account_id=f"{id}-a", currency="USD", approval_above_minor=0, approvals=1)
+    await set_limits(submitter, change, PATIENCE)
+    asked = TransferRequest(
+        transfer_id=id, source=f"{id}-a", destination=f"{id}-b", amount_minor=AMOUNT, currency="USD"
+    )
+    expires_at = time.time_ns() // 1000 + 3_600_000_000
+    submitted = await submitter.transfer(ApprovalRequest(**asked.model_dump(), initiator="ines", expires_at=expires_at))
+    if submitted.running:
+        await approve(submitter, Consent(transfer=asked, approver="bea"), PATIENCE)
+    outcome = await submitter.outcome(submitted, TransferOutcome, PATIENCE)
+    return Said(outcome.status, outcome.reason)
+
+
+async def _limited(submitter: Submitter, id: str) -> Said:
+    """Two transfers in one day that has room for one: the first uses the limit up, whatever happens to it."""
+    change = LimitChange(account_id=f"{id}-a", currency="USD", per_day_minor=AMOUNT)
+    await set_limits(submitter, change, PATIENCE)
+    await _transfer()(submitter, id)
+    second = TransferRequest(
+        transfer_id=f"{id}.second", source=f"{id}-a", destination=f"{id}-b", amount_minor=1, currency="USD"
+    )
+    outcome = await submitter.outcome(await submitter.transfer(second), TransferOutcome, PATIENCE)
+    return Said(outcome.status, outcome.reason)
+
+
 LEFT = FUNDS - AMOUNT
 SCENARIOS = (
     Scenario("settled", _transfer(), Said("settled"), LEFT, AMOUNT),
@@ -120,6 +152,8 @@ SCENARIOS = (
     Scenario("cancelled", _transfer(), Said("cancelled", "cancelled"), FUNDS, 0),
     Scenario("told_later", _transfer(), Said("settled"), LEFT, AMOUNT),
     Scenario("captured", _captured, Said("settled"), LEFT + 1, AMOUNT - 1),
+    Scenario("approved", _approved, Said("settled"), LEFT, AMOUNT),
+    Scenario("limited", _limited, Said("rejected", "limit_exceeded"), LEFT, AMOUNT, is_transfer=False),
     Scenario("deposited", _deposit, Said("applied"), FUNDS + AMOUNT, 0, is_transfer=False),
     Scenario("split", _split, Said("applied"), LEFT, AMOUNT, is_transfer=False),
     Scenario("emptied", _emptied, Said("applied"), 0, FUNDS, is_transfer=False),

@@ -33,6 +33,7 @@ from temporalio.worker import (
     WorkflowInstanceDetails,
 )
 
+from activities.approvals import RecordedConsent
 from activities.messages import DepositRequest, EntryRequest, NotificationRequest, TransferRequest, UndoRequest
 from activities.terms import CaptureRequest, DebitOnTerms
 from ledger.book import Ledger
@@ -140,6 +141,8 @@ def key_of_message(activity: str, message: Any) -> str:
             return f"{id}/{activity}"
         case UndoRequest() | DebitOnTerms() | CaptureRequest():
             return f"{message.transfer.transfer_id}/{activity}"
+        case RecordedConsent():
+            return message.as_approval().key
         case EntryRequest():
             return f"{message.id}/{message.kind}"
         case NotificationRequest():

@@ -11,6 +11,7 @@ MOVES = frozenset({"debit", "credit", "refund", "deposit"})
 """The legs that move money. A cancel moves nothing."""
 
 _SETTING = "/setting/"
+_APPROVAL = "/approval/"
 _OF_NO_TRANSFER = entries.KINDS | {"deposit"}
 FENCED_BY = {"debit": "cancel", "credit": "refund"}
 
@@ -59,6 +60,9 @@ def _other_content(rows: Rows) -> Iterator[str]:
         transfer = transfers.get(operation["transfer_id"])
         if _SETTING in key:  # a change of an account, counted; it belongs to no transfer
             if operation["transfer_id"] is not None or not key.startswith(f"{asked.get('account')}/"):
+                yield f"{key} was asked {asked}, for transfer {operation['transfer_id']}"
+        elif _APPROVAL in key:  # it may be there before its transfer, and belongs to none
+            if operation["transfer_id"] is not None or leg != asked.get("approver"):
                 yield f"{key} was asked {asked}, for transfer {operation['transfer_id']}"
         elif leg not in _OF_NO_TRANSFER and (transfer is None or key != f"{transfer['id']}/{leg}"):
             yield f"{key} belongs to transfer {operation['transfer_id']}, which has no such key"
