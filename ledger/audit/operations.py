@@ -14,9 +14,7 @@ _IS_SETTING = f"o.transfer_id IS NULL AND o.key LIKE '_%{SETTING}_%'"  # no id h
 _IS_APPROVAL = f"o.transfer_id IS NULL AND o.key LIKE '_%{APPROVAL}_%'"
 IS_ENTRY = " OR ".join(f"o.key LIKE '_%{operation_key('', kind.leg)}'" for kind in KINDS)
 _OF_NO_TRANSFER = {Leg.DEPOSIT, *(kind.leg for kind in KINDS)}
-_RECIPES = " ".join(
-    f"WHEN o.key LIKE '_%{operation_key('', kind.leg)}' THEN o.fingerprint_recipe <> '{kind.recipe}'" for kind in KINDS
-)
+_RECIPES = " ".join(f"WHEN o.key LIKE '_%{operation_key('', kind.leg)}' THEN '{kind.recipe}'" for kind in KINDS)
 _TRANSIT, _CASH = f"'{transit_account('')}' || p.currency", f"'{cash_account('')}' || p.currency"
 
 
@@ -124,10 +122,10 @@ CHECKS = (
         FROM operations o LEFT JOIN transfers t ON t.id = o.transfer_id
         WHERE CASE WHEN {_IS_SETTING} THEN o.fingerprint_recipe NOT IN ('{SETTINGS}', '{LIMITS}')
             ELSE o.fingerprint_recipe <> CASE WHEN {_IS_APPROVAL} THEN '{APPROVAL_RECIPE}' {_RECIPES}
-            WHEN o.outcome <> {_FENCED} AND o.key = {key_of("t.id", Leg.DEBIT)} THEN COALESCE(t.terms, '{CURRENT}')
-            WHEN o.outcome <> {_FENCED} AND t.terms IS NOT NULL AND o.key = {key_of("t.id", Leg.CREDIT)}
-                AND o.fingerprint_recipe = '{CAPTURE}' THEN '{CAPTURE}'
-            ELSE '{CURRENT}' END END
+                WHEN o.outcome <> {_FENCED} AND o.key = {key_of("t.id", Leg.DEBIT)} THEN COALESCE(t.terms, '{CURRENT}')
+                WHEN o.outcome <> {_FENCED} AND t.terms IS NOT NULL AND o.key = {key_of("t.id", Leg.CREDIT)}
+                    AND o.fingerprint_recipe = '{CAPTURE}' THEN '{CAPTURE}'
+                ELSE '{CURRENT}' END END
           OR o.transfer_id IS NOT NULL
           AND (o.fingerprint = {_ASKED_OF_A_TRANSFER}) IS NOT TRUE""",
         "has the fingerprint {fingerprint} ({fingerprint_recipe}), which is not what its transfer says",
