@@ -5,7 +5,6 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from activities.limits import LimitChange
 from activities.messages import (
     AccountChange,
     AccountOpening,
@@ -18,16 +17,13 @@ from activities.messages import (
 )
 from activities.terms import Decision, HoldRequest
 from engine.deciding import decide
-from engine.limits import set_limits
 from engine.submitting import KeyReused, workflow_id
 from engine.sweeping import sweep_id
 from ledger import failpoints, operations
 from ledger.account import AccountStatus
-from ledger.entries import Reversal
-from ledger.limits import NONE, SetLimits
 from ledger.operation import SetAccountStatus
 from tests.support.bank import PATIENCE, Bank
-from tests.workflows import endings_approved
+from tests.workflows import endings_approved, endings_entries
 
 
 async def settled(bank: Bank) -> str:
@@ -158,13 +154,6 @@ async def account_changed_at_the_second_look(bank: Bank) -> str:
     return "account/bob/frozen/any"
 
 
-async def limits_set(bank: Bank) -> str:
-    """An account gets a daily limit."""
-    await set_limits(bank.submitter, LimitChange(account_id="carol", currency="USD", per_day_minor=1), PATIENCE)
-    await bank.ledger.apply(SetLimits("carol", "USD", per_day_minor=NONE))
-    return "account/carol/limits/currency=USD,per_day_minor=1"
-
-
 async def deposited(bank: Bank) -> str:
     """Cash comes in."""
     id = f"{bank.task_queue}.D"
@@ -274,29 +263,6 @@ def _in_a_second(request: TransferRequest) -> ScheduledRequest:
     return ScheduledRequest(**request.model_dump(), due_at=time.time_ns() // 1000 + 1_000_000)
 
 
-async def entered(bank: Bank) -> str:
-    """A split is paid."""
-    split = bank.split("entered")
-    await bank.enter(split)
-    return f"split/{split.id}"
-
-
-async def entry_refused(bank: Bank) -> str:
-    """A reversal of a transfer that nobody knows."""
-    reversal = Reversal(f"{bank.task_queue}.V", f"{bank.task_queue}.nothing", "bob", "alice", 1, "USD")
-    await bank.enter(reversal)
-    return f"reversal/{reversal.id}"
-
-
-async def entry_reused(bank: Bank) -> str:
-    """The books know the id with other shares."""
-    split = bank.split("entry-reused")
-    await bank.ledger.apply(split.operation())
-    with suppress(KeyReused):
-        await bank.enter(bank.split("entry-reused", bob=1))
-    return f"split/{split.id}"
-
-
 async def _cancelled_while_silent(bank: Bank, request: TransferRequest, site: str, leg: str) -> str:
     failpoints.arm(f"{site}[{request.transfer_id}/{leg}]=raise@*")
     before = bank.gates.attempts.get(leg, 0)
@@ -313,8 +279,8 @@ ENDINGS: dict[str, Callable[[Bank], Awaitable[str]]] = {
     for ending in (
         settled, rejected, refunded, cancelled_before_the_debit, cancelled_after_a_silent_debit,
         refunded_by_a_cancel, cancelled_too_late, answered_from_the_ledger, key_reused, told_later, notification,
-        account_opened, account_changed, account_changed_at_the_second_look, limits_set, deposited,
-        swept, finished_after_a_sweep, nothing_to_sweep, entered, entry_refused, entry_reused,
+        account_opened, account_changed, account_changed_at_the_second_look, deposited,
+        swept, finished_after_a_sweep, nothing_to_sweep, *endings_entries.STORIES,
         settled_when_due, cancelled_before_it_was_due, captured_in_part, voided, expired, hold_called_off,
         settled_by_express, rejected_by_express, express_that_was_silent, express_called_off,
         *endings_approved.STORIES,

@@ -1,9 +1,19 @@
-"""Every ending of a transfer that waits for approval, as stories like those of `endings.py`."""
+"""Limits that are set, and every ending of a transfer that waits for approval, as stories like those of `endings.py`."""
 
 from activities.approvals import ApprovalRequest
+from activities.limits import LimitChange
+from engine.limits import set_limits
 from engine.submitting import workflow_id
-from tests.support.bank import Bank
+from ledger.limits import NONE, SetLimits
+from tests.support.bank import PATIENCE, Bank
 from tests.support.people import HOUR, approve, asked_for, deny, guard, start
+
+
+async def limits_set(bank: Bank) -> str:
+    """An account gets a daily limit."""
+    await set_limits(bank.submitter, LimitChange(account_id="carol", currency="USD", per_day_minor=1), PATIENCE)
+    await bank.ledger.apply(SetLimits("carol", "USD", per_day_minor=NONE))
+    return "account/carol/limits/currency=USD,per_day_minor=1"
 
 
 async def approved(bank: Bank) -> str:
@@ -63,6 +73,7 @@ async def _waiting(bank: Bank, name: str, seconds: float = HOUR, due_in: float |
 
 
 STORIES = (
+    limits_set,
     approved,
     approved_and_due_later,
     denied,
