@@ -1,4 +1,4 @@
-"""Limits that are set, and every ending of a transfer that waits for approval, as stories like those of `endings.py`."""
+"""Limits that are set, and every ending of a transfer that waits for approval: stories like those of `endings.py`."""
 
 from activities.approvals import ApprovalRequest
 from activities.limits import LimitChange
