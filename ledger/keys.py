@@ -23,6 +23,8 @@ class Leg(StrEnum):
     CREDIT = "credit"
     REFUND = "refund"
     CANCEL = "cancel"
+    SUBMIT = "submit"
+    RECALL = "recall"
     DEPOSIT = "deposit"
     SPLIT = "split"
     EXCHANGE = "exchange"

@@ -4,6 +4,7 @@ from workflows.account import ChangeOfAccount, Deposit, Opening
 from workflows.entry import Entry
 from workflows.hold import Hold
 from workflows.notification import Notification
+from workflows.payout import Payout, Returned
 from workflows.scheduled import ScheduledTransfer
 from workflows.sweep import Sweep
 from workflows.transfer import ExpressTransfer, Transfer
@@ -13,6 +14,8 @@ ALL: list[type] = [
     ExpressTransfer,
     ScheduledTransfer,
     Hold,
+    Payout,
+    Returned,
     Entry,
     Notification,
     Deposit,

@@ -5,6 +5,7 @@
     operations    keys, postings, fingerprints, fences
     entries       splits, exchanges, reversals, targets
     transfers     statuses, events, notifications
+    payouts       submissions and recalls
     triggers      whether the database still refuses what it must
 
 A clean report means that all of these hold; each violation names its check, what it is about, and why. A
@@ -18,7 +19,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ledger.audit import accounts, entries, operations, transfers, triggers
+from ledger.audit import accounts, entries, operations, payouts, transfers, triggers
 from ledger.audit.check import Check, Violation
 from ledger.audit.totals import CurrencyTotals, TransitTotals, totals
 from ledger.database import reading
@@ -28,7 +29,8 @@ from ledger.transfer import Status
 
 __all__ = ["CHECKS", "AuditReport", "CurrencyTotals", "TransitTotals", "Violation", "audit"]
 
-CHECKS: tuple[Check, ...] = (*accounts.CHECKS, *operations.CHECKS, *entries.CHECKS, *transfers.CHECKS, *triggers.CHECKS)
+_PARTS = (accounts, operations, entries, transfers, payouts, triggers)
+CHECKS: tuple[Check, ...] = tuple(check for part in _PARTS for check in part.CHECKS)
 """Every rule that is asked one by one. `conservation` and `transit` come with the totals."""
 
 
