@@ -48,7 +48,7 @@ class HoldRequest(RequestOnTerms):
 
 
 class PayoutRequest(RequestOnTerms):
-    """Pay `amount_minor` of `source` to somebody whom a rail calls `beneficiary`. The destination is the rail's account.
+    """Pay `amount_minor` of `source` over a rail to its `beneficiary`. The destination is the rail's account.
 
     The beneficiary is a reference such as `ba_1234` or an account number: it is shown to operators.
     """

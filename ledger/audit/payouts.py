@@ -1,4 +1,4 @@
-"""What left over an outside rail: each payout was submitted before it was settled, and recalled before anything else."""
+"""What left over outside rails: a payout was submitted before it was settled, and no other transfer ever was."""
 
 from ledger.audit.check import Check
 from ledger.audit.operations import key_of
