@@ -18,7 +18,7 @@ import traceback
 
 import typer
 
-from cli.commands import accounts, entries, holds, operators, transfers
+from cli.commands import accounts, entries, holds, operators, payouts, transfers
 from cli.commands.options import Json
 
 app = typer.Typer(
@@ -45,6 +45,7 @@ for command in (
     entries.exchange,
     entries.reverse,
     entries.set_balance,
+    payouts.payout,
     operators.audit,
     operators.sweep,
 ):

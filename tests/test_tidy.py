@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 NOT_CODE = {"var", "docs", "build", "dist"}
 
 LAYERS = (
-    {"worker", "starter", "demo", "bench"},
+    {"worker", "starter", "callbacks", "demo", "bench"},
     {"cli"},
     {"engine"},
     {"workflows"},
