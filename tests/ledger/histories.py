@@ -7,9 +7,10 @@ from ledger.account import AccountStatus, Guard
 from ledger.book import Ledger
 from ledger.entries import Entry, Quote, Reversal, Share, Split, TargetBalance, at_quote
 from ledger.errors import OutOfOrder
-from ledger.fingerprint import HOLD
+from ledger.fingerprint import HOLD, PAYOUT
 from ledger.operation import OpenAccount, Operation, SetAccountStatus
 from ledger.operations import cancel, capture, credit, debit, deposit, hold, refund
+from ledger.payouts import clearing_account, paid, recall, submission
 from ledger.transfer import Transfer
 from tests.support.examples import a_transfer, open_with
 
@@ -35,7 +36,7 @@ async def a_story(ledger: Ledger) -> None:
 
 async def a_story_with_entries(ledger: Ledger) -> None:
     """The same, and then a split P1, an exchange X1, a reversal V1 of S1, a target B1, and a refused split P2; of the
-    holds H1 is captured in part, H2 voided, H3 captured whole, and H4 still held.
+    holds H1 is captured in part, H2 voided, H3 captured whole, and H4 still held; and four payouts.
     """
     await a_story(ledger)
     await open_with(ledger, dora=20_00)
@@ -53,6 +54,18 @@ async def a_story_with_entries(ledger: Ledger) -> None:
     holds = [a_transfer(f"H{number}") for number in range(1, 5)]
     await ledger.apply_all([hold(each, HOLD, {"expires_at": 2**50}) for each in holds])
     await ledger.apply_all([capture(holds[0], 20_00), refund(holds[1], "voided"), capture(holds[2], 25_00)])
+    await _payouts(ledger)
+
+
+async def _payouts(ledger: Ledger) -> None:
+    """O1 is paid and returned, O2 rejected by the rail, O3 recalled, O4 submitted and without an answer yet."""
+    await ledger.apply(OpenAccount(clearing_account("bank", "USD"), "USD"))
+    payouts = [a_transfer(f"O{number}", destination="bank:USD") for number in range(1, 5)]
+    await ledger.apply_all([hold(each, PAYOUT, {"rail": "bank", "beneficiary": "acct-1"}) for each in payouts])
+    await ledger.apply_all([submission(payouts[n]) for n in (0, 1, 3)] + [recall(payouts[2], "cancelled")])
+    await ledger.apply_all([paid(payouts[0]), refund(payouts[1], "rejected_by_rail"), refund(payouts[2], "cancelled")])
+    await ledger.apply_all([submission(payouts[2]), recall(payouts[3], "cancelled")])
+    await ledger.apply(Reversal("bank:ret_1", "O1", "bank:USD", "alice", 25_00, "USD").operation())
 
 
 def _send_back(transfer: Transfer) -> Operation:
