@@ -19,7 +19,10 @@ from tests.rails.stripe_stand_in import Front, installed, stripe_stand_in
 SECRET = "whsec_test"
 DAY = 24 * 3600.0
 
-pytestmark = pytest.mark.timeout(600)  # the first time, it is installed
+pytestmark = [
+    pytest.mark.timeout(600),  # the first time, it is installed
+    pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning"),  # Stripe's library calls httpx so
+]
 
 
 @pytest.fixture(scope="module")
