@@ -74,9 +74,9 @@ class Dropped(Response):
     """An answer that breaks off: the client cannot tell what it would have been."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Promise more than is sent. The server closes the connection."""
+        """Promise more than is sent; the server closes the connection and says so in its log."""
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1000")]})
-        await send({"type": "http.response.body", "body": b'{"status": "', "more_body": False})
+        await send({"type": "http.response.body", "body": b'{"status": "', "more_body": True})
 
 
 class SimulatedBank:
