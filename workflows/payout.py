@@ -30,14 +30,15 @@ REJECTED = "rejected_by_rail"
 class Payout:
     """One payout, from its request to its end. The workflow id is `transfer/<id>`, as of any transfer."""
 
-    @workflow.init
-    def __init__(self, request: PayoutRequest) -> None:
-        self._request = request
+    _request: PayoutRequest
+
+    def __init__(self) -> None:
         self._asking = Asking()
 
     @workflow.run
     async def run(self, request: PayoutRequest) -> TransferOutcome:
         """Pay, or say why not. Returns how the payout ended; only `KeyReused` raises."""
+        self._request = request  # not before: a run without a request must get as far as being refused
         return await Legs(request, self._ask_the_rail, cancels_itself=True).run()
 
     async def _ask_the_rail(self) -> Verdict:
