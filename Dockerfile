@@ -20,11 +20,12 @@ WORKDIR /app
 COPY requirements-worker.lock ./
 RUN pip install --require-hashes --only-binary=:all: --requirement requirements-worker.lock
 
-COPY pyproject.toml worker.py starter.py ./
+COPY pyproject.toml worker.py starter.py callbacks.py ./
 COPY activities ./activities
 COPY cli ./cli
 COPY engine ./engine
 COPY ledger ./ledger
+COPY rails ./rails
 COPY workflows ./workflows
 RUN python -m compileall -q .
 

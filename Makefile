@@ -1,5 +1,5 @@
 # Everything sets itself up from nothing: a virtual environment in .venv, with what requirements.lock pins.
-# The commands for people are demo, up, test, check, bench and faults; `make help` lists them.
+# The commands for people are demo, up, bank, test, check, bench and faults; `make help` lists them.
 
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -7,7 +7,7 @@ BIN := .venv/bin
 PY := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test check format bench faults lock clean
+.PHONY: help install demo up bank test check format bench faults lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -26,6 +26,9 @@ demo: install ## the story: money survives lost answers, killed workers and fift
 
 up: install ## an embedded Temporal server and a worker, until Ctrl-C
 	@$(PY) worker.py --embedded
+
+bank: install ## a simulated bank that pays out, with faults on request, until Ctrl-C
+	@$(PY) -m rails.simulated_bank
 
 test: install check ## every check, then every test
 	@$(BIN)/pytest --numprocesses 2 --dist worksteal

@@ -18,7 +18,7 @@ import traceback
 
 import typer
 
-from cli.commands import accounts, approving, entries, holds, limits, operators, transfers
+from cli.commands import accounts, approving, entries, holds, limits, operators, payouts, transfers
 from cli.commands.options import Json
 
 app = typer.Typer(
@@ -48,6 +48,7 @@ for command in (
     entries.exchange,
     entries.reverse,
     entries.set_balance,
+    payouts.payout,
     operators.audit,
     operators.sweep,
 ):

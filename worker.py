@@ -30,6 +30,7 @@ from engine.settings import TASK_QUEUE, Settings
 from engine.worker import DRAIN, all_activities, build_id, make_worker
 from ledger.book import Ledger
 from ledger.errors import LedgerError
+from rails.configured import rails_from_environment
 
 _log = logging.getLogger("durable_transfers.worker")
 
@@ -59,7 +60,11 @@ async def run(settings: Settings, arguments: argparse.Namespace) -> None:
         notifier = notifier_from_environment()
         stack.push_async_callback(notifier.aclose)
         server = await stack.enter_async_context(_embedded(settings, arguments)) if arguments.embedded else None
-        plugin = WorkerPlugin(all_activities(ledger, notifier), UnsandboxedWorkflowRunner())
+        rails = rails_from_environment()
+        for rail in rails.values():
+            stack.push_async_callback(rail.aclose)
+        activities = all_activities(ledger, notifier, rails=rails)
+        plugin = WorkerPlugin(activities, UnsandboxedWorkflowRunner())
         client = await connect(settings, [plugin], server.address if server else None)
         await _register_search_attributes(client)
         if arguments.sweep:

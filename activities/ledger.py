@@ -17,7 +17,7 @@ from activities.messages import (
     UndoRequest,
 )
 from activities.terms import CaptureRequest, DebitOnTerms
-from ledger import operations
+from ledger import operations, payouts
 from ledger.book import Ledger
 from ledger.errors import MalformedRequest
 from ledger.failpoints import passing
@@ -59,6 +59,16 @@ class LedgerActivities:
     async def cancel(self, request: UndoRequest) -> LegOutcome:
         """A fence under the debit's key, by `<transfer id>/cancel`. Nothing moves."""
         return await self._apply(operations.cancel(request.transfer.as_transfer(), request.reason, request.detail))
+
+    @activity.defn
+    async def recall(self, request: UndoRequest) -> LegOutcome:
+        """A fence under the submission's key, by `<transfer id>/recall`: the rail is never asked. Nothing moves."""
+        return await self._apply(payouts.recall(request.transfer.as_transfer(), request.reason, request.detail))
+
+    @activity.defn
+    async def paid(self, request: TransferRequest) -> LegOutcome:
+        """Transit to the rail's account, under `<transfer id>/credit`, whatever stands in the way."""
+        return await self._apply(payouts.paid(request.as_transfer()))
 
     @activity.defn
     async def deposit(self, request: DepositRequest) -> LegOutcome:

@@ -1,6 +1,7 @@
 """Terms: transfers whose debit is on terms, so that what becomes of the money is decided while it is in transit.
 
-    hold    the whole or a part is captured, or it is voided, or it expires
+    hold      the whole or a part is captured, or it is voided, or it expires
+    payout    an outside rail is asked to pay it, and its answer decides
 
 A kind is a request with a recipe, a line in `ledger.fingerprint.TERMS`, and a workflow. The books remember the terms
 with the debit, so that a sweep can ask for the same again (`asked_again`).
@@ -13,10 +14,12 @@ from pydantic import StrictInt, StrictStr, model_validator
 
 from activities.messages import Asked, Instant, Text, TransferRequest
 from ledger import operations
-from ledger.errors import OutOfOrder
-from ledger.fingerprint import CURRENT, HOLD, TERMS, Fingerprint
+from ledger.errors import MalformedRequest, OutOfOrder
+from ledger.fingerprint import CURRENT, HOLD, PAYOUT, TERMS, Fingerprint
+from ledger.keys import check_id
 from ledger.money import check_amount
 from ledger.operation import Operation
+from ledger.payouts import clearing_account
 from ledger.transfer import Transfer
 
 
@@ -44,8 +47,30 @@ class HoldRequest(RequestOnTerms):
     recipe: ClassVar[str] = HOLD
 
 
+class PayoutRequest(RequestOnTerms):
+    """Pay `amount_minor` of `source` over a rail to its `beneficiary`. The destination is the rail's account.
+
+    The beneficiary is a reference such as `ba_1234` or an account number: it is shown to operators.
+    """
+
+    rail: StrictStr
+    beneficiary: StrictStr
+
+    workflow: ClassVar[str] = "Payout"
+    recipe: ClassVar[str] = PAYOUT
+
+    @model_validator(mode="after")
+    def _over_its_rail(self) -> "PayoutRequest":
+        check_id(self.rail, "rail")
+        check_id(self.beneficiary, "beneficiary")
+        if self.destination != (due := clearing_account(self.rail, self.currency)):
+            raise MalformedRequest(f"what leaves over {self.rail} goes to {due}, not to {self.destination}")
+        return self
+
+
 KINDS: tuple[type[RequestOnTerms], ...] = (
     HoldRequest,
+    PayoutRequest,
 )  # fmt: skip  # a line for each
 """Every kind there is."""
 

@@ -123,7 +123,7 @@ def _answered(attributes: Any, asked: HistoryEvent) -> Told:
         return f"{_activity(asked)} answered: {'done' if answer else 'was done before'}", None
     if not isinstance(answer, dict):
         return f"{_activity(asked)} answered", None
-    outcome = " ".join(str(answer[name]) for name in ("kind", "code") if answer.get(name))
+    outcome = " ".join(str(answer[name]) for name in ("kind", "said", "code", "reference") if answer.get(name))
     replayed = ", replayed: nothing moved now" if answer.get("replayed") else ""
     return f"{_activity(asked)} answered: {outcome}{replayed}", str(answer.get("detail") or "")
 

@@ -1,9 +1,10 @@
 """Worker: how this project's workers are set up, in one place, with a reason for every number."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from temporalio.client import Client
@@ -16,10 +17,12 @@ from activities.ledger import LedgerActivities
 from activities.limits import LimitActivities
 from activities.notifiers import Notifier
 from activities.notify import NotifyActivities
+from activities.payouts import PayoutActivities
 from activities.sweeping import SweepActivities
 from engine.settings import ROOT, TASK_QUEUE
 from engine.sweeping import TemporalWorkflows
 from ledger.book import Ledger
+from rails.rail import Rail
 
 DRAIN = timedelta(seconds=30)
 """How long running activities may take to finish when the worker stops. The SDK's default of zero would cancel them
@@ -27,11 +30,15 @@ in the middle of a commit, at every deploy."""
 
 
 def all_activities(
-    ledger: Ledger, notifier: Notifier, activity_slots: int = slots.ACTIVITIES
+    ledger: Ledger,
+    notifier: Notifier,
+    activity_slots: int = slots.ACTIVITIES,
+    rails: Mapping[str, Rail] = MappingProxyType({}),
 ) -> list[Callable[..., Any]]:
-    """Every activity, with the ledger and the way out that it uses, for a worker with so many slots."""
+    """Every activity, with the ledger and the ways out that it uses, for a worker with so many slots."""
     legs, outbox = LedgerActivities(ledger), NotifyActivities(ledger, notifier, slots.deliveries(activity_slots))
     limits, approvals = LimitActivities(ledger), ApprovalActivities(ledger)
+    payouts = PayoutActivities(ledger, rails)
     return [
         legs.debit,
         legs.debit_on_terms,
@@ -39,6 +46,8 @@ def all_activities(
         legs.capture,
         legs.refund,
         legs.cancel,
+        legs.recall,
+        legs.paid,
         legs.deposit,
         legs.enter,
         legs.open_account,
@@ -49,6 +58,8 @@ def all_activities(
         approvals.approve,
         approvals.standing,
         outbox.notify,
+        payouts.submit,
+        payouts.take_return,
         SweepActivities(ledger, TemporalWorkflows()).sweep,
     ]
 
@@ -82,7 +93,7 @@ def make_worker(
 def build_id() -> str:
     """A short hash of the code that workflows run: the same code has the same label everywhere."""
     digest = hashlib.sha256()
-    for folder in ("workflows", "activities", "ledger"):
+    for folder in ("workflows", "activities", "rails", "ledger"):
         for path in sorted((ROOT / folder).rglob("*.py")):
             digest.update(path.relative_to(ROOT).as_posix().encode() + Path(path).read_bytes())
     return digest.hexdigest()[:12]

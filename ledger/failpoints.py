@@ -32,6 +32,8 @@ SITES = frozenset(
         "ledger.after_commit",
         "activity.before_work",
         "activity.before_completion",
+        "rail.before_submit",
+        "rail.after_submit",
         "notify.before_delivery",
         "notify.after_delivery",
         "starter.before_start",

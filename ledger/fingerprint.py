@@ -12,6 +12,7 @@ from json.encoder import encode_basestring_ascii as quoted
 
 TERMS: dict[str, frozenset[str]] = {
     "hold-v1": frozenset({"expires_at"}),
+    "payout-v1": frozenset({"rail", "beneficiary"}),
 }
 """What a debit can be asked on beside who, to whom and how much, by recipe. The recipe tells what kind of transfer it
 is, and so which workflow it belongs to. A new kind is a new line."""
@@ -47,6 +48,7 @@ CAPTURE = "capture-v1"
 HOLD = "hold-v1"
 LIMITS = "limits-v1"
 APPROVAL = "approval-v1"
+PAYOUT = "payout-v1"
 
 Content = Mapping[str, str | int]
 

@@ -26,6 +26,8 @@ class Leg(StrEnum):
     CREDIT = "credit"
     REFUND = "refund"
     CANCEL = "cancel"
+    SUBMIT = "submit"
+    RECALL = "recall"
     DEPOSIT = "deposit"
     SPLIT = "split"
     EXCHANGE = "exchange"

@@ -38,12 +38,13 @@ class Step:
     """The change of a transfer's state that comes with an operation.
 
     `when` are the statuses it starts from, `then` the status once applied, `otherwise` the status once rejected
-    (None: the transfer stays where it is). `begins` operations may be the first that the books hear of a transfer.
+    (None for either: the transfer stays where it is). `begins` operations may be the first that the books hear of a
+    transfer.
     """
 
     transfer: Transfer
     when: frozenset[Status]
-    then: Status
+    then: Status | None
     otherwise: Status | None = None
     begins: bool = False
 

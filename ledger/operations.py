@@ -112,7 +112,7 @@ def refund(transfer: Transfer, reason: str, detail: str | None = None) -> Operat
         step=Step(transfer, when=_DEBITED, then=Status.REFUNDED),
         fences=operation_key(transfer.id, Leg.CREDIT),
         reason=reason,
-        detail=_plain(detail),
+        detail=plain(detail),
         must_arrive=True,
         releases=operation_key(transfer.id, Leg.DEBIT),
     )
@@ -126,7 +126,7 @@ def cancel(transfer: Transfer, reason: str, detail: str | None = None) -> Operat
         step=Step(transfer, when=NOT_DEBITED, then=Status.CANCELLED, begins=True),
         fences=operation_key(transfer.id, Leg.DEBIT),
         reason=reason,
-        detail=_plain(detail),
+        detail=plain(detail),
     )
 
 
@@ -139,7 +139,7 @@ DETAIL_LENGTH = 256
 """The longest detail, in characters."""
 
 
-def _plain(detail: str | None) -> str | None:
+def plain(detail: str | None) -> str | None:
     """A detail may come from anybody who can cancel: what no database stores as text becomes a space."""
     if detail is None:
         return None

@@ -88,6 +88,11 @@ class Reader:
         row = await self._row(select(schema.operations).where(schema.operations.c.key == key))
         return None if row is None else Fingerprint(row.fingerprint, row.fingerprint_recipe)
 
+    async def recorded_at(self, key: str) -> int | None:
+        """When the outcome under a key was recorded (microseconds since 1970); None if nothing was asked."""
+        row = await self._row(select(schema.operations).where(schema.operations.c.key == key))
+        return None if row is None else int(row.recorded_at)
+
     async def entry(self, id: str) -> tuple[Entry, Outcome] | None:
         """The entry of an id and how it ended; of several kinds with the same id, the first. None if there is none."""
         for kind in KINDS:

@@ -4,7 +4,7 @@ Read `_decide_operation` first; it is the whole order of precedence:
 
     1. the key is known       the recorded outcome, whatever has happened to the accounts since
     2. other content          key_reused, naming what differs
-    3. a leg came first       already_credited, already_debited, already_rejected
+    3. a leg came first       already_credited, already_debited, already_submitted, already_rejected
     4. the transfer's state   OutOfOrder: an accident, raised and not recorded
     5. version, accounts, money, limits    a rejection, pinned
     6. none of these          the postings, the fence, the transfer's change, the notification
@@ -115,11 +115,17 @@ def _leg_came_first(operation: Operation, books: Books) -> Rejection | None:
         return None
     leg = recorded.key.rpartition("/")[2]
     if recorded.kind is OutcomeKind.APPLIED:
-        code = Code.ALREADY_CREDITED if leg == Leg.CREDIT else Code.ALREADY_DEBITED
-        return Rejection(code, f"{recorded.key} is already in the books")
+        return Rejection(_ALREADY[Leg(leg)], f"{recorded.key} is already in the books")
     if recorded.kind is OutcomeKind.REJECTED and leg == Leg.DEBIT:
         return Rejection(Code.ALREADY_REJECTED, f"{recorded.key} was rejected: {recorded.detail}")
     return None
+
+
+_ALREADY = {
+    Leg.CREDIT: Code.ALREADY_CREDITED,
+    Leg.DEBIT: Code.ALREADY_DEBITED,
+    Leg.SUBMIT: Code.ALREADY_SUBMITTED,
+}
 
 
 def _begin(operation: Operation, step: Step, books: Books) -> None:
@@ -177,7 +183,7 @@ def _apply(operation: Operation, books: Books) -> Outcome:
         books.approve(operation.approves.row())
     if operation.fences is not None and operation.fences not in books.operations:
         books.fence(operation.fences, by=operation)
-    if operation.step is not None:
+    if operation.step is not None and operation.step.then is not None:
         _move(operation, operation.step.then, operation.reason, operation.detail, books)
     outcome = Outcome(OutcomeKind.APPLIED, state=books.state_of(operation))
     books.record(operation, outcome)

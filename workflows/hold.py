@@ -28,23 +28,31 @@ OTHERWISE = "DecidedOtherwise"
 class Hold:
     """One hold, from its request to its end. The workflow id is `transfer/<id>`, as of any transfer."""
 
-    @workflow.init
-    def __init__(self, request: HoldRequest) -> None:
-        self._request = request
+    _request: HoldRequest
+
+    def __init__(self) -> None:
         self._decision: Decision | None = None
+        self._begun = False
 
     @workflow.run
     async def run(self, request: HoldRequest) -> TransferOutcome:
         """Hold the money, and give it where it belongs. Returns how the hold ended; only `KeyReused` raises."""
+        self._request, self._begun = request, True  # not before: without a request it must get as far as being refused
         return await Legs(request, self._decided).run()
 
     @workflow.update
     async def decide(self, decision: Decision) -> None:
         """Capture or void it. Returns once the decision is taken; the workflow's result tells how that ended."""
+        await workflow.wait_condition(lambda: self._begun)  # it may come with the very first task
+        self._check(decision)
         self._decision = decision
 
     @decide.validator
     def _may_be_decided(self, decision: Decision) -> None:
+        if self._begun:
+            self._check(decision)
+
+    def _check(self, decision: Decision) -> None:
         amount_minor = self._request.amount_minor
         if self._decision is not None and self._decision.captures != decision.captures:
             raise ApplicationError(f"it is decided already: {self._decision}", type=OTHERWISE, non_retryable=True)

@@ -10,7 +10,7 @@ known here is in the ledger too, so that running it again (a reset, a new namesp
 outcome at its first step and does nothing else.
 
 What a kind of transfer does while the money is in transit (wait for a capture, ask a bank) is its `between`: a function
-that returns a verdict, `Give`, `Capture` or `GiveBack`. Whatever it says, the ledger lets one of them happen.
+that returns a verdict, `Give`, `Capture`, `GiveBack` or `Paid`. Whatever it says, the ledger lets one of them happen.
 """
 
 import asyncio
@@ -56,7 +56,12 @@ class GiveBack:
     detail: str | None = None
 
 
-Verdict = Give | Capture | GiveBack
+@dataclass(frozen=True)
+class Paid:
+    """Somebody outside has it already: the books follow, and no cancel and no account can stand in the way."""
+
+
+Verdict = Give | Capture | GiveBack | Paid
 Between = Callable[[], Awaitable[Verdict]]
 
 
@@ -68,10 +73,18 @@ async def at_once() -> Verdict:
 class Legs:
     """The legs of one transfer, whatever kind it is of."""
 
-    def __init__(self, request: TransferRequest, between: Between = at_once, express: bool = False) -> None:
+    def __init__(
+        self,
+        request: TransferRequest,
+        between: Between = at_once,
+        express: bool = False,
+        cancels_itself: bool = False,
+    ) -> None:
+        """With `cancels_itself`, what a cancel means once the money is in transit is for `between` to say."""
         self._request = request
         self._between = between
         self._express = express
+        self._cancels_itself = cancels_itself
         self._asking = Asking(express)
 
     async def run(self) -> TransferOutcome:
@@ -83,7 +96,11 @@ class Legs:
             return await self._cancel_before_debit()
         if not debited.applied or debited.status is not Status.DEBITED:
             return await self._end(debited, replayed=debited.replayed)
-        if _cancelled():
+        return await self._in_transit()
+
+    async def _in_transit(self) -> TransferOutcome:
+        """Ask what becomes of the money, and do it."""
+        if _cancelled() and not self._cancels_itself:
             return await self._refund(CANCELLED, workflow.cancellation_reason())
         self._show("The money is in transit.")
         try:
@@ -92,6 +109,9 @@ class Legs:
             verdict = GiveBack(CANCELLED, workflow.cancellation_reason())
         if isinstance(verdict, GiveBack):
             return await self._refund(verdict.reason, verdict.detail)
+        if isinstance(verdict, Paid):
+            paid = await self._asking.until_answered(LedgerActivities.paid, self._request, self._key(Leg.CREDIT))
+            return await self._end(paid)
         credited = await self._credit(verdict)
         if credited is None:
             return await self._refund(CANCELLED, workflow.cancellation_reason())
@@ -118,7 +138,7 @@ class Legs:
         undo = self._undo(reason, detail)
         answer = await self._asking.until_answered(LedgerActivities.cancel, undo, self._key(Leg.CANCEL))
         if answer.code == Code.ALREADY_DEBITED and answer.status is Status.DEBITED:
-            return await self._refund(reason, detail)
+            return await (self._in_transit() if self._cancels_itself else self._refund(reason, detail))
         return await self._end(answer)
 
     async def _cancel_before_debit(self) -> TransferOutcome:

@@ -6,6 +6,7 @@ from workflows.entry import Entry
 from workflows.hold import Hold
 from workflows.limits import ChangeOfLimits
 from workflows.notification import Notification
+from workflows.payout import Payout, Returned
 from workflows.scheduled import ScheduledTransfer
 from workflows.sweep import Sweep
 from workflows.transfer import ExpressTransfer, Transfer
@@ -16,6 +17,8 @@ ALL: list[type] = [
     ScheduledTransfer,
     Hold,
     ApprovedTransfer,
+    Payout,
+    Returned,
     Entry,
     Notification,
     Deposit,

@@ -6,6 +6,7 @@
     entries       splits, exchanges, reversals, targets
     transfers     statuses, events, notifications
     limits        uses of daily limits, approvals
+    payouts       submissions and recalls
     triggers      whether the database still refuses what it must
 
 A clean report means that all of these hold; each violation names its check, what it is about, and why. A
@@ -19,7 +20,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ledger.audit import accounts, entries, limits, operations, transfers, triggers
+from ledger.audit import accounts, entries, limits, operations, payouts, transfers, triggers
 from ledger.audit.check import Check, Violation
 from ledger.audit.totals import CurrencyTotals, TransitTotals, totals
 from ledger.database import reading
@@ -29,7 +30,7 @@ from ledger.transfer import Status
 
 __all__ = ["CHECKS", "AuditReport", "CurrencyTotals", "TransitTotals", "Violation", "audit"]
 
-_RULES = (accounts, operations, entries, transfers, limits, triggers)
+_RULES = (accounts, operations, entries, transfers, limits, payouts, triggers)
 CHECKS: tuple[Check, ...] = tuple(check for rules in _RULES for check in rules.CHECKS)
 """Every rule that is asked one by one. `conservation` and `transit` come with the totals."""
 

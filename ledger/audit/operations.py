@@ -23,6 +23,8 @@ def key_of(owner: str, leg: Leg) -> str:
     return f"{owner} || '{operation_key('', leg)}'"
 
 
+_MOVE_NOTHING = ", ".join(key_of("o.transfer_id", leg) for leg in (Leg.CANCEL, Leg.SUBMIT, Leg.RECALL))
+
 # The canonical text of recipe v1, as `fingerprint.py` makes it; no id or code has a character to escape.
 _ASKED_OF_A_TRANSFER = """'{"amount_minor":' || t.amount_minor || ',"currency":"' || t.currency
     || '","destination":"' || t.destination_account_id || '","source":"' || t.source_account_id || '"}'"""
@@ -84,7 +86,7 @@ CHECKS = (
         SELECT key AS subject, outcome, postings, due FROM (
             SELECT o.key, o.outcome,
                    (SELECT COUNT(*) FROM postings p WHERE p.operation_key = o.key) AS postings,
-                   CASE WHEN o.outcome <> {_APPLIED} OR o.key = {key_of("o.transfer_id", Leg.CANCEL)}
+                   CASE WHEN o.outcome <> {_APPLIED} OR o.key IN ({_MOVE_NOTHING})
                           OR {_IS_SETTING} OR {_IS_APPROVAL} THEN 0
                         WHEN o.key = {key_of("o.transfer_id", Leg.CREDIT)} AND t.captured_minor < t.amount_minor THEN 2
                         ELSE 1 END AS due
@@ -151,6 +153,7 @@ CHECKS = (
         WHERE f.outcome = {_FENCED} AND (o.outcome = {_APPLIED} AND o.transfer_id = f.transfer_id AND CASE f.key
             WHEN {key_of("f.transfer_id", Leg.DEBIT)} THEN f.code = {key_of("f.transfer_id", Leg.CANCEL)}
             WHEN {key_of("f.transfer_id", Leg.CREDIT)} THEN f.code = {key_of("f.transfer_id", Leg.REFUND)}
+            WHEN {key_of("f.transfer_id", Leg.SUBMIT)} THEN f.code = {key_of("f.transfer_id", Leg.RECALL)}
         END) IS NOT TRUE""",
         "is fenced by {code}, which could not have done it",
     ),

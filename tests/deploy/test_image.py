@@ -22,7 +22,10 @@ def test_the_image_copies_every_package_of_the_project() -> None:
         "deploy",
         "var",
     }
-    assert packages | {"worker.py", "starter.py", "pyproject.toml", "requirements-worker.lock"} == _copied()
+    assert (
+        packages | {"worker.py", "starter.py", "callbacks.py", "pyproject.toml", "requirements-worker.lock"}
+        == _copied()
+    )
 
 
 def test_the_image_installs_only_what_is_pinned_and_runs_as_nobody_special() -> None:

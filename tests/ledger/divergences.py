@@ -25,6 +25,11 @@ def _operation(key: str, like: str) -> str:
     return f"INSERT INTO operations (key, {columns}) SELECT '{key}', {columns} FROM operations WHERE key = '{like}'"
 
 
+def _operation_of(key: str, like: str, transfer_id: str) -> str:
+    """The same, for another transfer."""
+    return _operation(key, like).replace(" transfer_id, recorded_at FROM", f" '{transfer_id}', recorded_at FROM")
+
+
 def _set(table: str, change: str, where: str) -> str:
     return f"UPDATE {table} SET {change} WHERE {where}"
 
@@ -217,4 +222,13 @@ DIVERGENCES = [
     _wrong("a debit is noted as an approval", "approvals", "S1/debit",
            "INSERT INTO approvals SELECT 'S1/debit', transfer_id, approver, initiator, asked FROM approvals "
            "WHERE transfer_id = 'L1'"),
+    _wrong("a payout has settled that no rail was asked for", "payouts", "O1",
+           "DELETE FROM operations WHERE key = 'O1/submit'"),
+    _wrong("a payout was given back that a rail may still be asked for", "payouts", "O3",
+           "DELETE FROM operations WHERE key = 'O3/submit'"),
+    _wrong("a plain transfer was submitted to a rail", "payouts", "S1", _operation_of("S1/submit", "O1/submit", "S1")),
+    _wrong("a submission has moved money", "operations_have_postings", "O4/submit",
+           _posting("O4/submit", like="S1/credit")),
+    _wrong("a submission is fenced by another payout's recall", "fences", "O3/submit",
+           _set("operations", "code = 'O4/recall'", "key = 'O3/submit'")),
 ]  # fmt: skip  # a table: what is wrong, who must say so about what, and how it is made

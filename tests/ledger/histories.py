@@ -8,10 +8,11 @@ from ledger.approval import Approval
 from ledger.book import Ledger
 from ledger.entries import Entry, Quote, Reversal, Share, Split, TargetBalance, at_quote
 from ledger.errors import OutOfOrder
-from ledger.fingerprint import HOLD
+from ledger.fingerprint import HOLD, PAYOUT
 from ledger.limits import SetLimits
 from ledger.operation import OpenAccount, Operation, SetAccountStatus
 from ledger.operations import approve, cancel, capture, credit, debit, deposit, hold, refund
+from ledger.payouts import clearing_account, paid, recall, submission
 from ledger.transfer import Transfer
 from tests.support.examples import a_transfer, open_with
 
@@ -37,7 +38,7 @@ async def a_story(ledger: Ledger) -> None:
 
 async def a_story_with_entries(ledger: Ledger) -> None:
     """The same, and then a split P1, an exchange X1, a reversal V1 of S1, a target B1, and a refused split P2; of the
-    holds H1 is captured in part, H2 voided, H3 captured whole, and H4 still held.
+    holds H1 is captured in part, H2 voided, H3 captured whole, and H4 still held; and four payouts.
 
     At last L1 settled and L2 refunded, within limits of Alice's and with Carol's approval.
     """
@@ -57,10 +58,22 @@ async def a_story_with_entries(ledger: Ledger) -> None:
     holds = [a_transfer(f"H{number}") for number in range(1, 5)]
     await ledger.apply_all([hold(each, HOLD, {"expires_at": 2**50}) for each in holds])
     await ledger.apply_all([capture(holds[0], 20_00), refund(holds[1], "voided"), capture(holds[2], 25_00)])
+    await _payouts(ledger)
     settled, given_back = a_transfer("L1"), a_transfer("L2")
     await ledger.apply(SetLimits("alice", "USD", 25_00, 100_00, approval_above_minor=1_00, approvals=1, number=1))
     await ledger.apply_all([approve(Approval(transfer, "carol", "alice")) for transfer in (settled, given_back)])
     await ledger.apply_all([debit(settled), credit(settled), debit(given_back), refund(given_back, "asked")])
+
+
+async def _payouts(ledger: Ledger) -> None:
+    """O1 is paid and returned, O2 rejected by the rail, O3 recalled, O4 submitted and without an answer yet."""
+    await ledger.apply(OpenAccount(clearing_account("bank", "USD"), "USD"))
+    payouts = [a_transfer(f"O{number}", destination="bank:USD") for number in range(1, 5)]
+    await ledger.apply_all([hold(each, PAYOUT, {"rail": "bank", "beneficiary": "acct-1"}) for each in payouts])
+    await ledger.apply_all([submission(payouts[n]) for n in (0, 1, 3)] + [recall(payouts[2], "cancelled")])
+    await ledger.apply_all([paid(payouts[0]), refund(payouts[1], "rejected_by_rail"), refund(payouts[2], "cancelled")])
+    await ledger.apply_all([submission(payouts[2]), recall(payouts[3], "cancelled")])
+    await ledger.apply(Reversal("bank:ret_1", "O1", "bank:USD", "alice", 25_00, "USD").operation())
 
 
 def _send_back(transfer: Transfer) -> Operation:

@@ -190,11 +190,11 @@ def test_every_code_of_the_picture_can_be_brought_about() -> None:
     """The codes are a public contract; one that nothing returns would be a promise about nothing."""
     rejected = {code for code, _ in DEBITS.values()}
     others = {Code.TOTAL_OVERFLOW, Code.ALREADY_CREDITED, Code.ALREADY_DEBITED, Code.ALREADY_REJECTED}
-    of_settings = {Code.ACCOUNT_DIFFERS}
+    of_settings, of_payouts = {Code.ACCOUNT_DIFFERS}, {Code.ALREADY_SUBMITTED}
     of_entries = {Code.QUOTE_EXPIRED, Code.TRANSFER_NOT_FOUND, Code.NOT_SETTLED}
     of_entries |= {Code.DIFFERS_FROM_ORIGINAL, Code.EXCEEDS_ORIGINAL}
 
-    assert rejected | others | of_settings | of_entries == set(Code)
+    assert rejected | others | of_settings | of_payouts | of_entries == set(Code)
 
 
 def test_a_cancel_asks_nothing_of_the_accounts() -> None:

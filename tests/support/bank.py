@@ -26,6 +26,7 @@ from activities.messages import (
     TransferOutcome,
     TransferRequest,
 )
+from activities.terms import PayoutRequest
 from engine import sweeping
 from engine.plugin import WorkerPlugin
 from engine.submitting import Submitted, Submitter, workflow_id
@@ -35,6 +36,7 @@ from ledger.entries import Entry, Share, Split
 from ledger.transfer import Status
 from tests.support import examples
 from tests.support.gates import Gates
+from tests.support.rail import RememberingRail
 from tests.support.receiver import RememberingNotifier
 
 PATIENCE = 60.0
@@ -59,6 +61,7 @@ class Bank:
     task_queue: str = field(default_factory=lambda: f"queue-{uuid.uuid4().hex[:8]}")
     gates: Gates = field(default_factory=Gates)
     notifier: RememberingNotifier = field(default_factory=RememberingNotifier)
+    rail: RememberingRail = field(default_factory=RememberingRail)
 
     @property
     def submitter(self) -> Submitter:
@@ -75,6 +78,18 @@ class Bank:
             destination=destination,
             amount_minor=amount_minor,
             currency="USD",
+        )
+
+    def payout(self, name: str = "P1", beneficiary: str = "acct-1", amount_minor: int = 25_00) -> PayoutRequest:
+        """A payout of this bank's own; by default 25.00 USD of Alice's, over the rail that is called `bank`."""
+        return PayoutRequest(
+            transfer_id=f"{self.task_queue}.{name}",
+            source="alice",
+            destination="bank:USD",
+            amount_minor=amount_minor,
+            currency="USD",
+            rail=self.rail.name,
+            beneficiary=beneficiary,
         )
 
     def split(self, name: str = "S1", bob: int = 20_00, carol: int = 5_00) -> Split:
@@ -167,7 +182,7 @@ class Bank:
         interceptors: Sequence[Interceptor] = (),
     ) -> AsyncIterator[None]:
         """Run a worker for this bank."""
-        activities = all_activities(self.ledger, self.notifier, activity_slots)
+        activities = all_activities(self.ledger, self.notifier, activity_slots, {self.rail.name: self.rail})
         client = Client(**(self.client.config() | {"plugins": [WorkerPlugin(activities, sandbox())]}))
         async with make_worker(
             client, self.task_queue, [self.gates, *interceptors], max_cached_workflows, activity_slots

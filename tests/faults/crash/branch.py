@@ -23,7 +23,7 @@ from tests.faults.crash import caller, instrumented_worker
 from tests.faults.crash.forks import Fork
 from tests.faults.crash.instrumented_worker import Place
 from tests.faults.crash.receiver import Receiver
-from tests.faults.crash.scenarios import FUNDS, Said, Scenario
+from tests.faults.crash.scenarios import FUNDS, Said, Scenario, b_of
 from tests.faults.evidence import Answer, Rows, read_rows
 
 LEAST_PATIENCE = 120.0
@@ -130,7 +130,7 @@ class Branch:
             Answer(
                 "caller",
                 id,
-                (f"{id}-a", f"{id}-b", scenario.amount_minor, "USD"),
+                (f"{id}-a", b_of(id), scenario.amount_minor, "USD"),
                 asked_at,
                 time.monotonic(),
                 0 if status == "settled" else 3 if status else 5,
@@ -147,7 +147,7 @@ async def open_branch(surroundings: Surroundings, name: str, ids: Sequence[str])
     async with surroundings.one_at_a_time:
         url = await asyncio.to_thread(surroundings.new_database)
         async with Ledger.open(url) as ledger:
-            await ledger.apply_all([OpenAccount(f"{id}-{side}", "USD") for id in ids for side in "ab"])
+            await ledger.apply_all([OpenAccount(account, "USD") for id in ids for account in (f"{id}-a", b_of(id))])
             await ledger.apply_all([deposit(f"first-{id}", f"{id}-a", FUNDS, "USD") for id in ids])
     fired = surroundings.folder / f"{name}.jsonl"
     place = Place(surroundings.temporal, name, url, surroundings.receiver.url, str(fired))

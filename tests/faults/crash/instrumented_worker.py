@@ -37,6 +37,7 @@ from ledger.account import AccountStatus
 from ledger.book import Ledger
 from ledger.failpoints import FailpointError
 from ledger.operation import SetAccountStatus
+from tests.faults.crash.rail import ByAnyName, FileRail
 from tests.faults.crash.receiver import SECRET
 from tests.faults.crash.sites import ActivityBoundaries, WorkflowBoundaries, instrument
 from workflows import asking, notification
@@ -57,6 +58,11 @@ class Place:
     receiver_url: str
     fired: str
     """The file in which what fires is written and synced."""
+
+
+def bank_of(place: Place) -> str:
+    """The file in which the outside bank of a place keeps its books."""
+    return f"{place.fired}.bank"
 
 
 def main(pipe: Connection, place: Place, armed: str) -> None:
@@ -86,7 +92,8 @@ async def _work(pipe: Connection, place: Place) -> None:
         instrument(ledger)
         without_certificates = httpx.AsyncClient(verify=False, timeout=5.0)  # reading them costs more than the worker
         notifier = WebhookNotifier(place.receiver_url, SECRET, without_certificates)
-        plugin = WorkerPlugin(all_activities(ledger, notifier), WorkflowBoundaries())
+        rails = ByAnyName(FileRail(bank_of(place)))
+        plugin = WorkerPlugin(all_activities(ledger, notifier, rails=rails), WorkflowBoundaries())
         client = await Client.connect(place.temporal, plugins=[plugin], runtime=quiet())
         stories = Stories(ledger, Submitter(client, place.task_queue))
         async with make_worker(client, place.task_queue, [ActivityBoundaries(), stories]):

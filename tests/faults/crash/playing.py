@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from ledger.failpoints import FailpointError
 from tests.faults.crash.branch import KILLED, LEAST_PATIENCE, Branch
 from tests.faults.crash.cases import Case, Site
-from tests.faults.crash.scenarios import Said, Scenario
+from tests.faults.crash.instrumented_worker import bank_of
+from tests.faults.crash.rail import paid
+from tests.faults.crash.scenarios import PAID_OUT, Said, Scenario, b_of
 from tests.faults.evidence import Evidence, Rows
 from tests.faults.invariants import violations
 from tests.faults.record import Trial
@@ -82,13 +84,17 @@ def _check_books(
     branch: Branch, scenario: Scenario, id: str, said: Said, rows: Rows, trial: Trial, tally: Tally
 ) -> None:
     balances = {row["id"]: row["credits_posted"] - row["debits_posted"] for row in rows.accounts}
-    expected = {f"{id}-a": scenario.a, f"{id}-b": scenario.b, "transit:USD": 0}
+    expected = {f"{id}-a": scenario.a, b_of(id): scenario.b, "transit:USD": 0}
     for account_id, balance in expected.items():
         trial.expect(
             balances[account_id] == balance, f"{account_id} has {balances[account_id]}, and should have {balance}"
         )
     tally.wrong["doubled"] += sum(balances[account] != balance for account, balance in expected.items()) > 0
     _check_setting(rows, scenario, id, trial)
+    if scenario.name == PAID_OUT:
+        payments = paid(bank_of(branch.place), f"{id}/submit")
+        trial.expect(payments == [scenario.amount_minor], f"the bank has paid {payments}")
+        tally.wrong["doubled"] += len(payments) > 1
     deliveries = branch.surroundings.receiver.about(id)
     if scenario.is_transfer:
         statuses = [row["status"] for row in rows.transfers if row["id"] == id]

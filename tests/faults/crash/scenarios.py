@@ -19,7 +19,7 @@ from activities.messages import (
     TransferOutcome,
     TransferRequest,
 )
-from activities.terms import Decision, HoldRequest
+from activities.terms import Decision, HoldRequest, PayoutRequest
 from engine.approving import approve
 from engine.deciding import decide
 from engine.limits import set_limits
@@ -30,6 +30,7 @@ from ledger.entries import Entry, Share, Split, TargetBalance
 PATIENCE = 60.0
 AMOUNT = 25_00
 FUNDS = 100_00
+PAID_OUT = "paid_out"
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,25 @@ def _transfer(amount_minor: int = AMOUNT) -> Callable[[Submitter, str], Awaitabl
         return Said(outcome.status, outcome.reason)
 
     return ask
+
+
+async def _paid_out(submitter: Submitter, id: str) -> Said:
+    request = PayoutRequest(
+        transfer_id=id,
+        source=f"{id}-a",
+        destination=b_of(id),
+        amount_minor=AMOUNT,
+        currency="USD",
+        rail=b_of(id).partition(":")[0],
+        beneficiary="acct-1",
+    )
+    outcome = await submitter.outcome(await submitter.transfer(request), TransferOutcome, PATIENCE)
+    return Said(outcome.status, outcome.reason)
+
+
+def b_of(id: str) -> str:
+    """The account b of a case. Of a payout it is the account of a rail that has the case's name."""
+    return f"{id}-b:USD" if id.startswith(PAID_OUT) else f"{id}-b"
 
 
 async def _captured(submitter: Submitter, id: str) -> Said:
@@ -154,6 +174,7 @@ SCENARIOS = (
     Scenario("captured", _captured, Said("settled"), LEFT + 1, AMOUNT - 1),
     Scenario("approved", _approved, Said("settled"), LEFT, AMOUNT),
     Scenario("limited", _limited, Said("rejected", "limit_exceeded"), LEFT, AMOUNT, is_transfer=False),
+    Scenario(PAID_OUT, _paid_out, Said("settled"), LEFT, AMOUNT),
     Scenario("deposited", _deposit, Said("applied"), FUNDS + AMOUNT, 0, is_transfer=False),
     Scenario("split", _split, Said("applied"), LEFT, AMOUNT, is_transfer=False),
     Scenario("emptied", _emptied, Said("applied"), 0, FUNDS, is_transfer=False),

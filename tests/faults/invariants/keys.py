@@ -8,12 +8,12 @@ from tests.faults.evidence import Evidence, Row, Rows
 from tests.faults.invariants import entries, lookup
 
 MOVES = frozenset({"debit", "credit", "refund", "deposit"})
-"""The legs that move money. A cancel moves nothing."""
+"""The legs that move money. A cancel, a submission and a recall move nothing."""
 
 _SETTING = "/setting/"
 _APPROVAL = "/approval/"
 _OF_NO_TRANSFER = entries.KINDS | {"deposit"}
-FENCED_BY = {"debit": "cancel", "credit": "refund"}
+FENCED_BY = {"debit": "cancel", "credit": "refund", "submit": "recall"}
 
 
 def one_effect(evidence: Evidence) -> list[str]:
@@ -80,7 +80,7 @@ def _content(transfer: Row) -> dict[str, str | int]:
     return {"source": source, "destination": destination, "amount_minor": amount_minor, "currency": currency}
 
 
-TERMS = {"hold-v1": ("expires_at",)}
+TERMS = {"hold-v1": ("expires_at",), "payout-v1": ("rail", "beneficiary")}
 """What a debit on terms remembers beside its transfer."""
 
 
@@ -132,7 +132,8 @@ def _wrong_fences(rows: Rows) -> Iterator[str]:
 
 def _missing_fence(operations: dict[str, Row], owner: str, leg: str) -> Iterator[str]:
     """A credit that was rejected needs no fence before its refund: its key says already that it never applies."""
-    key = f"{owner}/{'credit' if leg == 'refund' else 'debit'}"
+    (fenced,) = (each for each, by in FENCED_BY.items() if by == leg)
+    key = f"{owner}/{fenced}"
     outcome = operations[key]["outcome"] if key in operations else "missing"
     if outcome not in (("fenced", "rejected") if leg == "refund" else ("fenced",)):
         yield f"{owner}/{leg} has applied, and {key} is {outcome}: it could still apply"

@@ -1,0 +1,133 @@
+"""Payouts as workflows see them: ask a rail, and take what it gives back.
+
+The books are told before the rail is asked for the first time (`ledger/payouts.py`), and their row says since when its
+key has been in use. What is allowed after a silence is the rails' own business (`rails/rail.py`).
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from enum import StrEnum
+
+from pydantic import StrictStr, model_validator
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.messages import SHORT_TEXT, Asked, LegOutcome, Message
+from activities.terms import PayoutRequest
+from ledger import payouts
+from ledger.book import Ledger
+from ledger.entries import Reversal
+from ledger.errors import OutOfOrder
+from ledger.failpoints import passing
+from ledger.fingerprint import PAYOUT
+from ledger.keys import Leg, check_id, operation_key
+from ledger.operation import OutcomeKind
+from ledger.rejections import Code
+from ledger.transfer import TransferState
+from rails.rail import Accepted, NoAnswer, Payment, Rail, pay
+
+
+class Said(StrEnum):
+    """What is known of a payment outside."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    RECALLED = "recalled"
+    """The rail was never asked, and never will be."""
+
+
+class RailAnswer(Message):
+    """What decides a payout. `reference` is the rail's name for the payment, `code` its word for why not."""
+
+    said: Said
+    reference: str | None = None
+    code: str | None = None
+    detail: str | None = None
+
+
+class ReturnRequest(Asked):
+    """A rail has given back the payment with this key. `return_id` is the rail's name for that, once for each."""
+
+    rail: StrictStr
+    return_id: StrictStr
+    payment_key: StrictStr
+
+    @model_validator(mode="after")
+    def _could_be_done(self) -> "ReturnRequest":
+        check_id(self.reversal_id, "return id")
+        return self
+
+    @property
+    def reversal_id(self) -> str:
+        """The id of the movement that the return is in our books."""
+        return f"{self.rail}:{self.return_id}"
+
+    @property
+    def transfer_id(self) -> str:
+        """The payout it is about. Of a key that is none of ours, nothing that the books know."""
+        return self.payment_key.removesuffix(operation_key("", Leg.SUBMIT))
+
+
+class PayoutActivities:
+    """The books, and the rails by name."""
+
+    def __init__(self, ledger: Ledger, rails: Mapping[str, Rail]) -> None:
+        self._ledger = ledger
+        self._rails = rails
+
+    @activity.defn
+    async def submit(self, request: PayoutRequest) -> RailAnswer:
+        """Ask the rail to pay, under `<transfer id>/submit`, and tell what it answered.
+
+        Raises NoAnswer (retried) when it did not, and when the payment's key is too old to ask again blindly.
+        """
+        rail, key = self._rails.get(request.rail), operation_key(request.transfer_id, Leg.SUBMIT)
+        if rail is None:
+            raise ApplicationError(f"this worker has no rail called {request.rail!r}", type="NoSuchRail")
+        begun = await self._ledger.apply(payouts.submission(request.as_transfer()))
+        if begun.kind is OutcomeKind.FENCED:
+            return RailAnswer(said=Said.RECALLED)
+        since = await self._ledger.recorded_at(key)
+        if begun.kind is not OutcomeKind.APPLIED or since is None:
+            raise OutOfOrder(f"{key} is {begun.kind}: {begun.detail}")
+        payment = Payment(key, request.amount_minor, request.currency, request.beneficiary, since / 1_000_000)
+        await passing("rail.before_submit", [key])
+        try:
+            answer = await pay(rail, payment)
+        except NoAnswer as silence:
+            wait = silence.retry_after_seconds
+            delay = None if wait is None else timedelta(seconds=wait)
+            name = type(silence).__name__
+            raise ApplicationError(str(silence), type=name, next_retry_delay=delay) from silence
+        await passing("rail.after_submit", [key])
+        if isinstance(answer, Accepted):
+            return RailAnswer(said=Said.ACCEPTED, reference=answer.reference[:SHORT_TEXT])
+        detail = answer.detail and answer.detail[:SHORT_TEXT]
+        return RailAnswer(said=Said.REJECTED, code=answer.code[:SHORT_TEXT], detail=detail)
+
+    @activity.defn
+    async def take_return(self, request: ReturnRequest) -> LegOutcome:
+        """Give a returned payout back to its source, as a reversal under `<rail>:<return id>`.
+
+        Rejected, and not recorded, if it is no payout over this rail. Raises (retried) while the payout has not ended:
+        that it was returned says that it will have been paid.
+        """
+        state = await self._ledger.transfer(request.transfer_id)
+        if state is None or not _over(request.rail, state):
+            detail = f"there is no payout {request.transfer_id} over {request.rail}"
+            return LegOutcome(kind=OutcomeKind.REJECTED, code=Code.TRANSFER_NOT_FOUND, detail=detail[:SHORT_TEXT])
+        if not state.status.terminal:
+            raise ApplicationError(f"{request.transfer_id} has not ended yet", type="NotYet")
+        paid = state.transfer
+        entry = Reversal(request.reversal_id, paid.id, paid.destination, paid.source, paid.amount_minor, paid.currency)
+        await passing("activity.before_work", [entry.key])
+        outcome = await self._ledger.apply(entry.operation())
+        await passing("activity.before_completion", [entry.key])
+        return LegOutcome.of(outcome)
+
+
+def _over(rail: str, state: TransferState) -> bool:
+    """Whether a transfer is a payout over this rail."""
+    return state.terms == PAYOUT and state.transfer.destination == payouts.clearing_account(
+        rail, state.transfer.currency
+    )
