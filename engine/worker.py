@@ -16,7 +16,9 @@ from activities.ledger import LedgerActivities
 from activities.limits import LimitActivities
 from activities.notifiers import Notifier
 from activities.notify import NotifyActivities
+from activities.recurring import RecurringActivities
 from activities.sweeping import SweepActivities
+from engine.recurring import submit_occurrence
 from engine.settings import ROOT, TASK_QUEUE
 from engine.sweeping import TemporalWorkflows
 from ledger.book import Ledger
@@ -50,6 +52,7 @@ def all_activities(
         approvals.standing,
         outbox.notify,
         SweepActivities(ledger, TemporalWorkflows()).sweep,
+        RecurringActivities(ledger, submit_occurrence).pay_occurrence,
     ]
 
 

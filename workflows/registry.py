@@ -6,6 +6,7 @@ from workflows.entry import Entry
 from workflows.hold import Hold
 from workflows.limits import ChangeOfLimits
 from workflows.notification import Notification
+from workflows.recurring import Occurrence
 from workflows.scheduled import ScheduledTransfer
 from workflows.sweep import Sweep
 from workflows.transfer import ExpressTransfer, Transfer
@@ -23,4 +24,5 @@ ALL: list[type] = [
     ChangeOfAccount,
     ChangeOfLimits,
     Sweep,
+    Occurrence,
 ]
