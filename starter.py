@@ -18,7 +18,7 @@ import traceback
 
 import typer
 
-from cli.commands import accounts, approving, entries, holds, limits, operators, payouts, transfers
+from cli.commands import accounts, approving, entries, holds, limits, operators, payouts, recurring, transfers
 from cli.commands.options import Json
 
 app = typer.Typer(
@@ -53,6 +53,7 @@ for command in (
     operators.sweep,
 ):
     app.command()(command)
+app.add_typer(recurring.app, name="recurring", help="Transfers that recur: ordered once, paid once each time.")
 
 
 @app.command()

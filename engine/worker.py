@@ -18,7 +18,9 @@ from activities.limits import LimitActivities
 from activities.notifiers import Notifier
 from activities.notify import NotifyActivities
 from activities.payouts import PayoutActivities
+from activities.recurring import RecurringActivities
 from activities.sweeping import SweepActivities
+from engine.recurring import submit_occurrence
 from engine.settings import ROOT, TASK_QUEUE
 from engine.sweeping import TemporalWorkflows
 from ledger.book import Ledger
@@ -61,6 +63,7 @@ def all_activities(
         payouts.submit,
         payouts.take_return,
         SweepActivities(ledger, TemporalWorkflows()).sweep,
+        RecurringActivities(ledger, submit_occurrence).pay_occurrence,
     ]
 
 

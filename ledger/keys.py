@@ -17,6 +17,8 @@ _CASH = "cash:"
 SETTING = "/setting/"
 APPROVAL = "/approval/"
 _PERSON_LENGTH = 60  # so that the longest key of an approval fits into the books
+OCCURRENCE_LENGTH = len(".2026-12-01T090000Z")
+"""How many characters the id of an occurrence has more than that of what recurs (`activities/recurrence.py`)."""
 
 
 class Leg(StrEnum):

@@ -14,7 +14,7 @@ from ledger.account import Account
 from ledger.database import READING, Bounds, open_database, parse_url, reading
 from ledger.entries import KINDS, Entry
 from ledger.fingerprint import Fingerprint
-from ledger.keys import SETTING, operation_key
+from ledger.keys import OCCURRENCE_LENGTH, SETTING, operation_key
 from ledger.operation import Outcome, OutcomeKind
 from ledger.statement import ALWAYS, Period, Statement, read_statement
 from ledger.transfer import Status, TransferState
@@ -115,6 +115,13 @@ class Reader:
         """Where a transfer is; None if the books have never heard of it."""
         row = await self._row(select(schema.transfers).where(schema.transfers.c.id == transfer_id))
         return None if row is None else store.read_transfer(row)
+
+    async def occurrences(self, recurring_id: str, limit: int = 10) -> list[TransferState]:
+        """The transfers that were made for a recurring one, the latest nominal time first."""
+        id, prefix = schema.transfers.c.id, f"{recurring_id}."
+        length = len(recurring_id) + OCCURRENCE_LENGTH  # or those of `rent.2` would be taken for occurrences of `rent`
+        found = select(schema.transfers).where(id >= f"{prefix}0", id < f"{prefix}:", func.length(id) == length)
+        return [store.read_transfer(row) for row in await self._rows(found.order_by(id.desc()).limit(limit))]
 
     async def held(self, account_id: str) -> int:
         """How much of an account's money is held: debited on terms, and not decided yet. In minor units."""

@@ -7,6 +7,7 @@ from workflows.hold import Hold
 from workflows.limits import ChangeOfLimits
 from workflows.notification import Notification
 from workflows.payout import Payout, Returned
+from workflows.recurring import Occurrence
 from workflows.scheduled import ScheduledTransfer
 from workflows.sweep import Sweep
 from workflows.transfer import ExpressTransfer, Transfer
@@ -26,4 +27,5 @@ ALL: list[type] = [
     ChangeOfAccount,
     ChangeOfLimits,
     Sweep,
+    Occurrence,
 ]

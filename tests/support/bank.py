@@ -7,12 +7,14 @@ see each other. The workflow sandbox is on, and an import that it was not told o
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest, ResetWorkflowExecutionRequest
-from temporalio.client import Client
+from temporalio.client import Client, ScheduleBackfill, ScheduleOverlapPolicy
+from temporalio.service import RPCError
 from temporalio.worker import Interceptor
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 from temporalio.workflow import SandboxImportNotificationPolicy
@@ -26,9 +28,11 @@ from activities.messages import (
     TransferOutcome,
     TransferRequest,
 )
+from activities.recurring import RecurringOrder
 from activities.terms import PayoutRequest
 from engine import sweeping
 from engine.plugin import WorkerPlugin
+from engine.recurring import RecurringTransfers
 from engine.submitting import Submitted, Submitter, workflow_id
 from engine.worker import all_activities, make_worker
 from ledger.book import Ledger
@@ -41,6 +45,10 @@ from tests.support.receiver import RememberingNotifier
 
 PATIENCE = 60.0
 """How long a test waits for an outcome, in seconds, before it fails. No test is about speed."""
+
+
+DAYS = [datetime(2026, 3, day, 9, tzinfo=UTC) for day in (1, 2, 3)]
+"""Three nominal times, long over, of every bank's `order`."""
 
 
 def sandbox() -> SandboxedWorkflowRunner:
@@ -96,6 +104,46 @@ class Bank:
         """A split of this bank's own; by default 20.00 USD from Alice to Bob and 5.00 to Carol."""
         return Split(f"{self.task_queue}.{name}", "alice", "USD", (Share("bob", bob), Share("carol", carol)))
 
+    def order(self, name: str = "R1", amount_minor: int = 10_00) -> RecurringOrder:
+        """A recurring transfer of this bank's own, on each of `DAYS`; by default 10.00 USD from Alice to Bob."""
+        return RecurringOrder(
+            recurring_id=f"{self.task_queue}.{name}",
+            source="alice",
+            destination="bob",
+            amount_minor=amount_minor,
+            currency="USD",
+            cron="0 9 1-3 * *",
+        )
+
+    @property
+    def recurring(self) -> RecurringTransfers:
+        """What callers make recurring transfers with."""
+        return RecurringTransfers(self.client, self.task_queue)
+
+    async def backfill(self, order: RecurringOrder, first: datetime, last: datetime) -> None:
+        """Have Temporal start the occurrences of a period, both ends included, as the Web UI does."""
+        handle = self.client.get_schedule_handle(f"recurring/{order.recurring_id}")
+        await handle.backfill(ScheduleBackfill(start_at=first, end_at=last, overlap=ScheduleOverlapPolicy.ALLOW_ALL))
+
+    async def started(self, order: RecurringOrder, times: int) -> list[str]:
+        """Wait until a schedule has started so many occurrences; their workflow ids."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                there = await self.recurring.find(order.recurring_id)
+                if there is not None and len(there.recent) >= times:
+                    return [id for _, id in there.recent]
+                await asyncio.sleep(0.1)
+
+    async def ended(self, workflow_id: str) -> str | None:
+        """Wait until an occurrence is there and has ended; why it was not paid, if it was not."""
+        handle = self.client.get_workflow_handle(workflow_id)
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                with suppress(RPCError):
+                    if (await handle.describe()).close_time is not None:
+                        return await self.recurring.failure(workflow_id)
+                await asyncio.sleep(0.1)
+
     async def enter(self, entry: Entry) -> LegOutcome:
         """Submit an entry and wait for its outcome, as the starter does."""
         submitted = await self.submitter.enter(EntryRequest.of(entry))
@@ -128,7 +176,10 @@ class Bank:
 
     async def reset(self, request: TransferRequest) -> Submitted:
         """Reset a transfer's workflow to its first task: Temporal forgets everything it did."""
-        id = workflow_id(request.transfer_id)
+        return await self.reset_workflow(workflow_id(request.transfer_id))
+
+    async def reset_workflow(self, id: str) -> Submitted:
+        """The same, of any workflow."""
         history = await self.client.get_workflow_handle(id).fetch_history()
         first_task = next(
             event.event_id for event in history.events if event.HasField("workflow_task_started_event_attributes")

@@ -23,7 +23,7 @@ from ledger import failpoints, operations
 from ledger.account import AccountStatus
 from ledger.operation import SetAccountStatus
 from tests.support.bank import PATIENCE, Bank
-from tests.workflows import endings_approved, endings_entries
+from tests.workflows import endings_approved, endings_entries, endings_occurrences
 from tests.workflows.payout_endings import PAYOUT_ENDINGS
 
 
@@ -286,6 +286,7 @@ ENDINGS: dict[str, Callable[[Bank], Awaitable[str]]] = {
         settled_by_express, rejected_by_express, express_that_was_silent, express_called_off,
         *endings_approved.STORIES,
         *PAYOUT_ENDINGS,
+        *endings_occurrences.STORIES,
     )
 }  # fmt: skip  # a list of names
 """The name of each ending and its story, which returns the workflow id."""
