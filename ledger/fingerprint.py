@@ -31,6 +31,7 @@ RECIPES: dict[str, frozenset[str]] = {
     "reversal-v1": frozenset({"reverses", "source", "destination", "amount_minor", "currency"}),
     "target-v1": frozenset({"account", "target_minor", "counterpart", "currency"}),
     **{recipe: _TRANSFER | terms for recipe, terms in TERMS.items()},
+    "batch-v1": frozenset({"sha256", "lines"}),
 }
 """Which fields of a content each recipe looks at. Recipes are added, never changed."""
 
@@ -41,6 +42,9 @@ SCHEDULED = "scheduled-v1"
 SETTINGS = "settings-v1"
 CAPTURE = "capture-v1"
 HOLD = "hold-v1"
+
+BATCH = "batch-v1"
+"""Of a batch: the file that belongs to its id, for ever."""
 
 Content = Mapping[str, str | int]
 

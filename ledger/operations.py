@@ -7,14 +7,16 @@
     capture    the same with a part; the rest goes back to the source
     refund     transit -> source          debited -> refunded, and fences the credit
     cancel     nothing moves              accepted -> cancelled, and fences the debit
+    batch      nothing moves              a file belongs to the id
 
 A new kind of movement is a new function here; `rules.py` does not change.
 """
 
+import re
 from dataclasses import replace
 
 from ledger.errors import MalformedRequest
-from ledger.fingerprint import CAPTURE, TERMS, Content
+from ledger.fingerprint import BATCH, CAPTURE, TERMS, Content
 from ledger.keys import Leg, cash_account, check_account_id, check_id, operation_key, transit_account
 from ledger.money import check_amount, decimals, say
 from ledger.operation import Operation, Posting, Step
@@ -35,7 +37,7 @@ def deposit(deposit_id: str, account_id: str, amount_minor: int, currency: str) 
     )
 
 
-def debit(transfer: Transfer, expected_version: int | None = None) -> Operation:
+def debit(transfer: Transfer, expected_version: int | None = None, detail: str | None = None) -> Operation:
     """Take the money from the source into transit.
 
     The destination is looked at too, so that the ordinary mistake (an unknown, closed or foreign-currency
@@ -48,6 +50,7 @@ def debit(transfer: Transfer, expected_version: int | None = None) -> Operation:
         must_be_open={transfer.source: transfer.currency, transfer.destination: transfer.currency},
         step=Step(transfer, when=NOT_DEBITED, then=Status.DEBITED, otherwise=Status.REJECTED, begins=True),
         expected_version=None if expected_version is None else (transfer.source, expected_version),
+        detail=detail,
     )
 
 
@@ -61,7 +64,7 @@ def hold(transfer: Transfer, recipe: str, terms: Content) -> Operation:
     return replace(debit(transfer), content=transfer.content() | dict(terms), recipe=recipe)
 
 
-def credit(transfer: Transfer) -> Operation:
+def credit(transfer: Transfer, detail: str | None = None) -> Operation:
     """Give the money in transit to the destination. Rejected, it leaves the transfer debited: refund it."""
     return Operation(
         key=operation_key(transfer.id, Leg.CREDIT),
@@ -69,6 +72,7 @@ def credit(transfer: Transfer) -> Operation:
         postings=(_posting(transfer, transit_account(transfer.currency), transfer.destination),),
         must_be_open={transfer.destination: transfer.currency},
         step=Step(transfer, when=_DEBITED, then=Status.SETTLED),
+        detail=detail,
     )
 
 
@@ -125,6 +129,14 @@ def cancel(transfer: Transfer, reason: str, detail: str | None = None) -> Operat
         reason=reason,
         detail=_plain(detail),
     )
+
+
+def batch(batch_id: str, sha256: str, lines: int) -> Operation:
+    """A file belongs to a batch's id. Nothing moves; another file under the same id is `key_reused`, for ever."""
+    check_id(batch_id, "batch id")
+    if not re.fullmatch("[0-9a-f]{64}", sha256) or type(lines) is not int or lines < 0:
+        raise MalformedRequest("a batch's file is told by its SHA-256, in hexadecimal, and its number of lines")
+    return Operation(operation_key(batch_id, Leg.BATCH), {"sha256": sha256, "lines": lines}, recipe=BATCH)
 
 
 DETAIL_LENGTH = 256

@@ -13,6 +13,7 @@ Read `_decide_operation` first; it is the whole order of precedence:
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ledger import operations
 from ledger.account import Account, Guard
 from ledger.books import Books, Notification, Recorded
 from ledger.errors import OutOfOrder
@@ -29,6 +30,7 @@ from ledger.operation import (
     Posting,
     Request,
     SetAccountStatus,
+    Settle,
     Step,
     Target,
 )
@@ -52,6 +54,11 @@ def _decide(request: Request, books: Books) -> Outcome | OutOfOrder:
                 return _decide_operation(request, books)
             except OutOfOrder as accident:
                 return accident
+        case Settle():
+            try:
+                return settle(request, books)
+            except OutOfOrder as accident:
+                return accident
         case OpenAccount():
             return _open_account(request, books)
         case SetAccountStatus():
@@ -59,6 +66,18 @@ def _decide(request: Request, books: Books) -> Outcome | OutOfOrder:
         case MarkDelivered():
             books.changes.delivered.append(request.notification_key)
             return Outcome(OutcomeKind.APPLIED)
+
+
+def settle(request: Settle, books: Books) -> Outcome:
+    """Debit, then credit if there is something to be credited; if that is refused, refund: as the workflow does."""
+    transfer, mark = request.transfer, request.mark
+    debited = _decide_operation(operations.debit(transfer, detail=mark), books)
+    if not debited.applied or debited.state is None or debited.state.status is not Status.DEBITED:
+        return debited
+    credited = _decide_operation(operations.credit(transfer, mark), books)
+    if credited.applied:
+        return credited
+    return _decide_operation(operations.refund(transfer, credited.code or credited.kind, mark), books)
 
 
 def _decide_operation(operation: Operation, books: Books) -> Outcome:
@@ -147,7 +166,8 @@ def _what_is_missing(target: Target, books: Books) -> tuple[Posting, ...]:
 
 def _reject(operation: Operation, rejection: Rejection, books: Books) -> Outcome:
     if operation.step is not None and operation.step.otherwise is not None:
-        _move(operation, operation.step.otherwise, rejection.code, rejection.detail, books)
+        detail = rejection.detail if operation.detail is None else f"{rejection.detail} ({operation.detail})"
+        _move(operation, operation.step.otherwise, rejection.code, detail, books)
     return _pin(operation, rejection, books)
 
 

@@ -10,15 +10,15 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Table, bindparam, select, update
+from sqlalchemy import Connection, Row, Select, Table, Update, bindparam, select, update
 
 from ledger import bulk, schema
 from ledger.account import Account, AccountStatus, Guard
 from ledger.books import Books, Changes, Event, Notification, Recorded, RecordedPosting
 from ledger.database import among, many
 from ledger.fingerprint import Fingerprint, canonical
-from ledger.keys import cash_account, transit_account
-from ledger.operation import OpenAccount, Operation, OutcomeKind, Request, SetAccountStatus
+from ledger.keys import Leg, cash_account, operation_key, transit_account
+from ledger.operation import OpenAccount, Operation, OutcomeKind, Request, SetAccountStatus, Settle
 from ledger.transfer import Status, Transfer, TransferState
 
 
@@ -36,10 +36,23 @@ def load(connection: Connection, batch: Sequence[Request]) -> Books:
     if transfers:
         for row in _rows(connection, schema.transfers, "id", transfers):
             books.transfers[row.id] = read_transfer(row)
+    if met := _met(batch, books):
+        for row in _rows(connection, schema.operations, "key", met):
+            books.operations[row.key] = _read_operation(row)
     if originals := {request.reverses for request in batch if isinstance(request, Operation) and request.reverses}:
         for row in _rows(connection, schema.reversals, "transfer_id", originals):
             books.reversed[row.transfer_id] = books.reversed.get(row.transfer_id, 0) + row.amount_minor
     return books
+
+
+def _met(batch: Iterable[Request], books: Books) -> set[str]:
+    """The keys of the transfers to be settled that the books have met. A transfer they have not has no keys either.
+
+    Nor can it get any meanwhile: all but a cancel would have to wait for the transit account's lock, and whoever writes
+    after a cancel is refused, because the transfer's row is there.
+    """
+    known = [r.transfer.id for r in batch if isinstance(r, Settle) and r.transfer.id in books.transfers]
+    return {operation_key(id, leg) for id in known for leg in (Leg.DEBIT, Leg.CREDIT, Leg.REFUND)}
 
 
 def write(connection: Connection, changes: Changes) -> None:
@@ -60,7 +73,8 @@ def write(connection: Connection, changes: Changes) -> None:
     )
     bulk.insert(connection, schema.reversals, _REVERSAL, [(*row, now) for row in changes.reversals])
     if changes.delivered:
-        connection.execute(_MARK_DELIVERED, [{"key_": key, "now": now} for key in changes.delivered])
+        dialect = connection.dialect.name
+        connection.execute(_mark_delivered(dialect), {"keys": many(dialect, sorted(changes.delivered)), "now": now})
 
 
 # Enums by their value: to look one up is ten times as fast as to ask its class.
@@ -104,6 +118,9 @@ def _names(batch: Iterable[Request]) -> tuple[set[str], set[str], set[str]]:
                     transfers.add(request.step.transfer.id)
                 if request.reverses:
                     transfers.add(request.reverses)
+            case Settle(transfer):
+                accounts |= {transfer.source, transfer.destination, transit_account(transfer.currency)}
+                transfers.add(transfer.id)
             case OpenAccount():
                 accounts |= {request.account_id, transit_account(request.currency), cash_account(request.currency)}
             case SetAccountStatus():
@@ -128,11 +145,12 @@ def _select_among(dialect: str, table: Table, key: str, lock: bool) -> Select[An
     return statement.order_by(table.c[key]).with_for_update() if lock else statement  # no FOR UPDATE on SQLite
 
 
-_MARK_DELIVERED = (
-    update(schema.notifications)
-    .where(schema.notifications.c.key == bindparam("key_"), schema.notifications.c.delivered_at.is_(None))
-    .values(delivered_at=bindparam("now"))
-)
+@cache
+def _mark_delivered(dialect: str) -> Update:
+    n = schema.notifications
+    these = n.c.delivered_at.is_(None), among(dialect, n.c.key, "keys")
+    return update(n).where(*these).values(delivered_at=bindparam("now"))
+
 
 # The columns of each table, and beside each the function that makes a row of them, in the same order. Enums are
 # written as plain texts: sqlite3 looks for an adapter for every str that is not exactly a str.
