@@ -18,7 +18,7 @@ import traceback
 
 import typer
 
-from cli.commands import accounts, entries, holds, operators, transfers
+from cli.commands import accounts, batches, entries, holds, operators, transfers
 from cli.commands.options import Json
 
 app = typer.Typer(
@@ -37,6 +37,7 @@ for command in (
     holds.hold,
     holds.capture,
     holds.void,
+    batches.batch,
     accounts.open_account,
     accounts.set_account,
     accounts.balance,

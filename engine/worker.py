@@ -11,6 +11,7 @@ from temporalio.common import WorkerDeploymentVersion
 from temporalio.worker import Interceptor, Worker, WorkerDeploymentConfig
 
 from activities import slots
+from activities.batching import BatchActivities
 from activities.ledger import LedgerActivities
 from activities.notifiers import Notifier
 from activities.notify import NotifyActivities
@@ -29,7 +30,10 @@ def all_activities(
 ) -> list[Callable[..., Any]]:
     """Every activity, with the ledger and the way out that it uses, for a worker with so many slots."""
     legs, outbox = LedgerActivities(ledger), NotifyActivities(ledger, notifier, slots.deliveries(activity_slots))
+    batches = BatchActivities(ledger, notifier)
     return [
+        batches.register_batch,
+        batches.settle,
         legs.debit,
         legs.debit_on_terms,
         legs.credit,

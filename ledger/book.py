@@ -5,9 +5,9 @@
 
 Group commit: while one commit is in flight, new requests wait together, and the next commit takes all of them.
 There is no timer: a lone request is a batch of one and waits for nobody. Of a bulk, each commit takes one piece beside
-whatever else is waiting: a lone request never waits for more than the piece that is being committed. The commit runs in the batcher's own
-task, so that cancelling a caller never cancels a commit: what it was asked is then either done or not, and the
-same key asked again tells which.
+whatever else is waiting: a lone request never waits for more than the piece that is being committed. The commit runs
+in the batcher's own task, so that cancelling a caller never cancels a commit: what it was asked is then either done or
+not, and the same key asked again tells which.
 """
 
 import asyncio

@@ -1,6 +1,7 @@
 """Every workflow a worker runs. A new workflow is added to this list, and nowhere else."""
 
 from workflows.account import ChangeOfAccount, Deposit, Opening
+from workflows.batch import Batch, Chunk
 from workflows.entry import Entry
 from workflows.hold import Hold
 from workflows.notification import Notification
@@ -19,4 +20,6 @@ ALL: list[type] = [
     Opening,
     ChangeOfAccount,
     Sweep,
+    Batch,
+    Chunk,
 ]
