@@ -88,4 +88,4 @@ class ChunkOutcome(Message):
     """What became of a chunk: the lines that this batch has not plainly settled. All others it has."""
 
     lines: int
-    otherwise: list[LineAnswer] = []
+    otherwise: list[LineAnswer] = Field(default_factory=list)

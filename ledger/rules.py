@@ -35,6 +35,7 @@ from ledger.operation import (
     Target,
 )
 from ledger.rejections import Code, Rejection
+from ledger.settling import settled_at_once
 from ledger.transfer import LEGAL_CHANGES, Status, TransferState
 
 
@@ -70,6 +71,8 @@ def _decide(request: Request, books: Books) -> Outcome | OutOfOrder:
 
 def settle(request: Settle, books: Books) -> Outcome:
     """Debit, then credit if there is something to be credited; if that is refused, refund: as the workflow does."""
+    if (at_once := settled_at_once(request, books)) is not None:
+        return at_once
     transfer, mark = request.transfer, request.mark
     debited = _decide_operation(operations.debit(transfer, detail=mark), books)
     if not debited.applied or debited.state is None or debited.state.status is not Status.DEBITED:
