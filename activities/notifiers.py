@@ -39,7 +39,7 @@ class Notifier(Protocol):
         """Deliver, or raise DeliveryFailed."""
 
     async def deliver_many(self, pending: Sequence[PendingNotification], arrived: list[str]) -> None:
-        """Deliver many, and add the keys of those that have arrived to `arrived`. Raises DeliveryFailed if one did not."""
+        """Deliver many; the keys of those that arrive are added to `arrived`. Raises DeliveryFailed if one does not."""
 
     async def aclose(self) -> None:
         """Give back what it holds."""
