@@ -31,6 +31,7 @@ REPORT = timedelta(seconds=10)
 """How long a report of the progress may take."""
 
 PROGRESS = "progress"
+_NOT_HEARD = (RPCError, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError)
 
 
 class HasRequest(Protocol):
@@ -63,11 +64,13 @@ class Batches:
         """Wait until the file is known to belong to the id. Raises KeyReused or Unanswered."""
         try:
             async with asyncio.timeout(timeout_seconds):
-                await self._update(submitted.workflow_id, BatchProgress())
+                if await self._update(submitted.workflow_id, BatchProgress()):
+                    return
         except TimeoutError:
             raise Unanswered(f"no answer within {timeout_seconds:g} s; is a worker running?") from None
-        except (RPCError, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError):
-            await self._submitter.outcome(submitted, BatchOutcome, timeout_seconds)  # it has ended: how, and why?
+        except _NOT_HEARD:
+            pass
+        await self._submitter.outcome(submitted, BatchOutcome, timeout_seconds)  # it has ended, or is about to: why?
 
     async def report(self, batch_id: str, progress: BatchProgress) -> bool:
         """Say how far the batch is. Returns whether to go on: False once it was cancelled. Silence is no answer."""
@@ -75,7 +78,7 @@ class Batches:
         try:
             async with asyncio.timeout(REPORT.total_seconds()):
                 return await self._update(id, progress)
-        except (RPCError, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError, TimeoutError):
+        except (*_NOT_HEARD, TimeoutError):
             found = await self.find(batch_id)
         return found is None or found[0] in (WorkflowExecutionStatus.RUNNING, WorkflowExecutionStatus.COMPLETED)
 

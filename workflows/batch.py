@@ -35,7 +35,7 @@ class Batch:
     """One file, once per id. The workflow id is `batch/<batch id>`."""
 
     def __init__(self) -> None:
-        self._registered = False
+        self._answered = False
         self._stopping = False
         self._progress = BatchProgress()
         self._lines = 0
@@ -46,9 +46,11 @@ class Batch:
         asking, self._lines = Asking(), request.lines
         outcome = await asking.until_answered(BatchActivities.register_batch, request, f"{request.batch_id}/batch")
         asking.answered()
+        self._answered = True
         if outcome.kind is OutcomeKind.KEY_REUSED:
+            self._stopping = True
+            await workflow.wait_condition(workflow.all_handlers_finished)
             raise key_reused(outcome.detail)
-        self._registered = True
         try:
             if not _cancelled():
                 await workflow.wait_condition(lambda: self._progress.over)
@@ -67,7 +69,7 @@ class Batch:
     @workflow.update
     async def report(self, progress: BatchProgress) -> bool:
         """The starter says how far it is. Returns whether it shall go on."""
-        await workflow.wait_condition(lambda: self._registered)
+        await workflow.wait_condition(lambda: self._answered)
         self._progress = progress
         workflow.upsert_memo({PROGRESS: progress.model_dump()})
         self._show("Over." if progress.over else "Going on.")
