@@ -75,7 +75,7 @@ async def measure(databases: Databases, quick: bool, lines: int | None = None) -
     found = [line for backend in _NAMES for line in await _on(backend, databases, count)]
     return Figure(
         f"Bulk: a file of {count:,} transfers",
-        "From the start of `starter.py batch` (hashing, reading, a chunk of 4,000 lines at a time) to its results file; "
+        "From the start of `starter.py batch` (hashing, reading, 4,000 lines at a time) to its results file; "
         "1,000 accounts in one currency; a worker and an embedded server beside it on the same cores. Raw SQL writes "
         "the same rows of as many transfers with one INSERT ... SELECT for each table, under the same constraints and "
         "triggers, in one transaction. With fewer lines than 500,000 the tenths are short and say little.",
