@@ -17,7 +17,7 @@ from activities.notifiers import Notifier
 from ledger.book import Ledger
 from ledger.errors import MalformedRequest
 from ledger.failpoints import passing
-from ledger.keys import notification_key
+from ledger.keys import Leg, notification_key, operation_key
 from ledger.operation import MarkDelivered, Outcome, Settle
 from ledger.transfer import Status
 
@@ -48,7 +48,7 @@ class BatchActivities:
             requests = chunk.as_requests()
         except MalformedRequest as error:
             raise ApplicationError(str(error), type="MalformedRequest", non_retryable=True) from error
-        keys = [f"{chunk.batch_id}/batch"]
+        keys = [operation_key(chunk.batch_id, Leg.BATCH)]
         async with _alive():
             await passing("activity.before_work", keys)
             outcomes = await self._ledger.apply_many(requests)

@@ -8,12 +8,13 @@ Read `_decide_operation` first; it is the whole order of precedence:
     4. the transfer's state   OutOfOrder: an accident, raised and not recorded
     5. version, accounts, money    a rejection, pinned
     6. none of these          the postings, the fence, the transfer's change, the notification
+
+To settle is to debit and then to credit; of a transfer of which all is well, `settling.py` does both at once.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ledger import operations
 from ledger.account import Account, Guard
 from ledger.books import Books, Notification, Recorded
 from ledger.errors import OutOfOrder
@@ -34,6 +35,7 @@ from ledger.operation import (
     Step,
     Target,
 )
+from ledger.operations import credit, debit, refund
 from ledger.rejections import Code, Rejection
 from ledger.settling import settled_at_once
 from ledger.transfer import LEGAL_CHANGES, Status, TransferState
@@ -74,13 +76,13 @@ def settle(request: Settle, books: Books) -> Outcome:
     if (at_once := settled_at_once(request, books)) is not None:
         return at_once
     transfer, mark = request.transfer, request.mark
-    debited = _decide_operation(operations.debit(transfer, detail=mark), books)
+    debited = _decide_operation(debit(transfer, detail=mark), books)
     if not debited.applied or debited.state is None or debited.state.status is not Status.DEBITED:
         return debited
-    credited = _decide_operation(operations.credit(transfer, mark), books)
+    credited = _decide_operation(credit(transfer, mark), books)
     if credited.applied:
         return credited
-    return _decide_operation(operations.refund(transfer, credited.code or credited.kind, mark), books)
+    return _decide_operation(refund(transfer, credited.code or credited.kind, mark), books)
 
 
 def _decide_operation(operation: Operation, books: Books) -> Outcome:

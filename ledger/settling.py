@@ -9,7 +9,7 @@ compares every row. Pure.
 from ledger.account import Account, AccountStatus, Guard
 from ledger.books import Books, Event, Notification, Recorded, RecordedPosting
 from ledger.fingerprint import Fingerprint
-from ledger.keys import notification_key, transit_account
+from ledger.keys import Leg, notification_key, operation_key, transit_account
 from ledger.money import MAX_MINOR
 from ledger.operation import Outcome, OutcomeKind, Posting, Settle
 from ledger.transfer import Status, Transfer, TransferState
@@ -26,7 +26,7 @@ def settled_at_once(request: Settle, books: Books) -> Outcome | None:
         return None
     if not _all_is_well(transfer, source, transit, destination):
         return None
-    debit, credit = f"{transfer.id}/debit", f"{transfer.id}/credit"
+    debit, credit = operation_key(transfer.id, Leg.DEBIT), operation_key(transfer.id, Leg.CREDIT)
     changes, settled = books.changes, TransferState(transfer, Status.SETTLED, 3, None, request.mark)
     changes.postings += (
         _post(books, debit, source, transit, transfer.amount_minor),

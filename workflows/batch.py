@@ -16,6 +16,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities.batch_messages import BatchOutcome, BatchProgress, BatchRequest, ChunkOutcome, ChunkRequest
     from activities.batching import BatchActivities
+    from ledger.keys import Leg, operation_key
     from ledger.operation import OutcomeKind
     from workflows.asking import Asking, key_reused
 
@@ -44,7 +45,9 @@ class Batch:
     async def run(self, request: BatchRequest) -> BatchOutcome:
         """Ends when the starter says so. Raises `KeyReused` for another file; a cancelled one ends as cancelled."""
         asking, self._lines = Asking(), request.lines
-        outcome = await asking.until_answered(BatchActivities.register_batch, request, f"{request.batch_id}/batch")
+        outcome = await asking.until_answered(
+            BatchActivities.register_batch, request, operation_key(request.batch_id, Leg.BATCH)
+        )
         asking.answered()
         self._answered = True
         if outcome.kind is OutcomeKind.KEY_REUSED:
