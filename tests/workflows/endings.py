@@ -24,6 +24,7 @@ from ledger.account import AccountStatus
 from ledger.entries import Reversal
 from ledger.operation import SetAccountStatus
 from tests.support.bank import PATIENCE, Bank
+from tests.workflows.batch_endings import batch_cancelled, batch_over, batch_reused, chunk_settled
 
 
 async def settled(bank: Bank) -> str:
@@ -306,6 +307,7 @@ ENDINGS: dict[str, Callable[[Bank], Awaitable[str]]] = {
         swept, finished_after_a_sweep, nothing_to_sweep, entered, entry_refused, entry_reused,
         settled_when_due, cancelled_before_it_was_due, captured_in_part, voided, expired, hold_called_off,
         settled_by_express, rejected_by_express, express_that_was_silent, express_called_off,
+        batch_over, batch_cancelled, batch_reused, chunk_settled,
     )
 }  # fmt: skip  # a list of names
 """The name of each ending and its story, which returns the workflow id."""
