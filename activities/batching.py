@@ -15,10 +15,12 @@ from activities.batch_messages import BatchRequest, ChunkOutcome, ChunkRequest, 
 from activities.messages import LegOutcome
 from activities.notifiers import Notifier
 from ledger.book import Ledger
+from ledger.books import Notification
 from ledger.errors import MalformedRequest
 from ledger.failpoints import passing
 from ledger.keys import Leg, notification_key, operation_key
 from ledger.operation import MarkDelivered, Outcome, Settle
+from ledger.reader import PendingNotification
 from ledger.transfer import Status
 
 HEARTBEAT_SECONDS = 1.0
@@ -52,18 +54,13 @@ class BatchActivities:
         async with _alive():
             await passing("activity.before_work", keys)
             outcomes = await self._ledger.apply_many(requests)
-            await self._announce(requests, outcomes)
+            await self._announce(outcomes)
             await passing("activity.before_completion", keys)
         return ChunkOutcome(lines=len(requests), otherwise=_otherwise(requests, outcomes))
 
-    async def _announce(self, requests: Sequence[Settle], outcomes: Sequence[Outcome]) -> None:
+    async def _announce(self, outcomes: Sequence[Outcome]) -> None:
         """Deliver what is not known to be delivered, for a while, and note what has arrived."""
-        keys = [
-            notification_key(request.transfer.id, outcome.state.status)
-            for request, outcome in zip(requests, outcomes, strict=True)
-            if outcome.state is not None and outcome.state.status.terminal
-        ]
-        pending = await self._ledger.undelivered_among(keys)
+        pending = await self._pending(outcomes)
         arrived: list[str] = []
         try:
             async with asyncio.timeout(DELIVERING_SECONDS):
@@ -73,6 +70,22 @@ class BatchActivities:
                 "%s of %s notifications are left to the sweep: %s", len(pending) - len(arrived), len(pending), error
             )
         await self._ledger.apply_many([MarkDelivered(key) for key in arrived])
+
+    async def _pending(self, outcomes: Sequence[Outcome]) -> list[PendingNotification]:
+        """What these outcomes have put into the outbox. Only what may have left it since is looked for there."""
+        fresh: dict[str, PendingNotification] = {}
+        earlier: set[str] = set()
+        for outcome in outcomes:
+            if (state := outcome.state) is None or not state.status.terminal:
+                continue
+            key = notification_key(state.transfer.id, state.status)
+            if outcome.replayed or outcome.key_reused:
+                earlier.add(key)
+            else:
+                fresh[key] = PendingNotification(key, Notification(key, state).body, None)
+        if looked_for := earlier - fresh.keys():
+            return [*fresh.values(), *await self._ledger.undelivered_among(sorted(looked_for))]
+        return list(fresh.values())
 
 
 def _otherwise(requests: Sequence[Settle], outcomes: Sequence[Outcome]) -> list[LineAnswer]:

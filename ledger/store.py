@@ -16,7 +16,7 @@ from ledger import bulk, schema
 from ledger.account import Account, AccountStatus, Guard
 from ledger.books import Books, Changes, Event, Notification, Recorded, RecordedPosting
 from ledger.database import among, many
-from ledger.fingerprint import Fingerprint, canonical
+from ledger.fingerprint import Fingerprint
 from ledger.keys import Leg, cash_account, operation_key, transit_account
 from ledger.operation import OpenAccount, Operation, OutcomeKind, Request, SetAccountStatus, Settle
 from ledger.transfer import Status, Transfer, TransferState
@@ -225,16 +225,4 @@ _NOTIFICATION = ("key", "transfer_id", "body", "recorded_at")
 
 
 def _notification_row(notification: Notification, now: int) -> bulk.Row:
-    state = notification.state
-    body = {
-        "type": f"transfer.{state.status}",
-        "transfer_id": state.transfer.id,
-        "status": state.status,
-        "iso20022_status": state.status.iso20022,
-        "reason": state.reason,
-        "detail": state.detail,
-        **state.transfer.content(),
-    }
-    if state.captured_minor is not None:
-        body["captured_minor"] = state.captured_minor
-    return (notification.key, state.transfer.id, canonical(body), now)
+    return (notification.key, notification.state.transfer.id, notification.body, now)
