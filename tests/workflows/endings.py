@@ -21,10 +21,10 @@ from engine.submitting import KeyReused, workflow_id
 from engine.sweeping import sweep_id
 from ledger import failpoints, operations
 from ledger.account import AccountStatus
-from ledger.entries import Reversal
 from ledger.operation import SetAccountStatus
 from tests.support.bank import PATIENCE, Bank
 from tests.workflows.batch_endings import batch_cancelled, batch_over, batch_reused, chunk_settled
+from tests.workflows.entry_endings import entered, entry_refused, entry_reused
 
 
 async def settled(bank: Bank) -> str:
@@ -262,29 +262,6 @@ async def _until_held(bank: Bank, request: HoldRequest) -> None:
 
 def _in_a_second(request: TransferRequest) -> ScheduledRequest:
     return ScheduledRequest(**request.model_dump(), due_at=time.time_ns() // 1000 + 1_000_000)
-
-
-async def entered(bank: Bank) -> str:
-    """A split is paid."""
-    split = bank.split("entered")
-    await bank.enter(split)
-    return f"split/{split.id}"
-
-
-async def entry_refused(bank: Bank) -> str:
-    """A reversal of a transfer that nobody knows."""
-    reversal = Reversal(f"{bank.task_queue}.V", f"{bank.task_queue}.nothing", "bob", "alice", 1, "USD")
-    await bank.enter(reversal)
-    return f"reversal/{reversal.id}"
-
-
-async def entry_reused(bank: Bank) -> str:
-    """The books know the id with other shares."""
-    split = bank.split("entry-reused")
-    await bank.ledger.apply(split.operation())
-    with suppress(KeyReused):
-        await bank.enter(bank.split("entry-reused", bob=1))
-    return f"split/{split.id}"
 
 
 async def _cancelled_while_silent(bank: Bank, request: TransferRequest, site: str, leg: str) -> str:
