@@ -18,7 +18,7 @@ import traceback
 
 import typer
 
-from cli.commands import accounts, approving, entries, holds, limits, operators, payouts, recurring, transfers
+from cli.commands import accounts, approving, batches, entries, holds, limits, operators, payouts, recurring, transfers
 from cli.commands.options import Json
 
 app = typer.Typer(
@@ -39,6 +39,7 @@ for command in (
     holds.void,
     approving.approve,
     approving.deny,
+    batches.batch,
     accounts.open_account,
     accounts.set_account,
     limits.set_limits,

@@ -27,7 +27,7 @@ from engine.connection import NotReachable, connect
 from engine.embedded import GRPC_PORT, UI_PORT, CannotStart, EmbeddedServer
 from engine.plugin import WorkerPlugin
 from engine.settings import TASK_QUEUE, Settings
-from engine.worker import DRAIN, all_activities, build_id, make_worker
+from engine.worker import DRAIN, all_activities, build_id, collect_seldom, make_worker
 from ledger.book import Ledger
 from ledger.errors import LedgerError
 from rails.configured import rails_from_environment
@@ -69,6 +69,7 @@ async def run(settings: Settings, arguments: argparse.Namespace) -> None:
         await _register_search_attributes(client)
         if arguments.sweep:
             await _schedule_sweep(client, arguments.task_queue)
+        collect_seldom()
         async with make_worker(client, arguments.task_queue):
             _log.info("ready: task queue %s, build %s, process %s", arguments.task_queue, build_id(), os.getpid())
             await stop.wait()

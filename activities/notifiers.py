@@ -7,7 +7,8 @@ notifications go to the log.
 import asyncio
 import logging
 import os
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -16,10 +17,13 @@ from standardwebhooks import Webhook
 from standardwebhooks.webhooks import EmptyWebhookSecretError
 
 from ledger.errors import MalformedRequest
+from ledger.reader import PendingNotification
 
 WEBHOOK_URL = "DURABLE_TRANSFERS_WEBHOOK_URL"
 WEBHOOK_SECRET = "DURABLE_TRANSFERS_WEBHOOK_SECRET"
 WEBHOOK_TIMEOUT_SECONDS = 5.0
+TOGETHER = 20
+"""How many of many notifications are on their way at once."""
 
 _log = logging.getLogger("durable_transfers.notify")
 
@@ -34,6 +38,9 @@ class Notifier(Protocol):
     async def deliver(self, key: str, body: str) -> None:
         """Deliver, or raise DeliveryFailed."""
 
+    async def deliver_many(self, pending: Sequence[PendingNotification], arrived: list[str]) -> None:
+        """Deliver many; the keys of those that arrive are added to `arrived`. Raises DeliveryFailed if one does not."""
+
     async def aclose(self) -> None:
         """Give back what it holds."""
 
@@ -44,6 +51,14 @@ class LogNotifier:
     async def deliver(self, key: str, body: str) -> None:
         """Write one line. Never fails."""
         _log.info("%s %s", key, body)
+
+    async def deliver_many(self, pending: Sequence[PendingNotification], arrived: list[str]) -> None:
+        """Write one line for all of them, and each of them only at the level of debugging. Never fails."""
+        if pending:
+            _log.info("%s notifications, %s to %s", len(pending), pending[0].key, pending[-1].key)
+        for notification in pending if _log.isEnabledFor(logging.DEBUG) else ():
+            _log.debug("%s %s", notification.key, notification.body)
+        arrived.extend(notification.key for notification in pending)
 
     async def aclose(self) -> None:
         """Nothing to give back."""
@@ -77,9 +92,34 @@ class WebhookNotifier:
         if not response.is_success:
             raise DeliveryFailed(f"{self._url} answered {response.status_code}")
 
+    async def deliver_many(self, pending: Sequence[PendingNotification], arrived: list[str]) -> None:
+        """POST each of them, some at a time."""
+        await each(self.deliver, pending, arrived)
+
     async def aclose(self) -> None:
         """Close the connections."""
         await self._client.aclose()
+
+
+async def each(
+    deliver: Callable[[str, str], Awaitable[None]], pending: Sequence[PendingNotification], arrived: list[str]
+) -> None:
+    """Deliver one after the other, `TOGETHER` at a time; stop at the first that fails, with its DeliveryFailed."""
+    waiting, failed = deque(pending), list[DeliveryFailed]()
+
+    async def work() -> None:
+        while waiting and not failed:
+            notification = waiting.popleft()
+            try:
+                await deliver(notification.key, notification.body)
+            except DeliveryFailed as error:
+                failed.append(error)
+            else:
+                arrived.append(notification.key)
+
+    await asyncio.gather(*(work() for _ in range(TOGETHER)))
+    if failed:
+        raise failed[0]
 
 
 def notifier_from_environment(environment: Mapping[str, str] = os.environ) -> Notifier:

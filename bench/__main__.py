@@ -6,10 +6,11 @@ import json
 import os
 import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from rich.console import Console
 
-from bench import command_line, express, group_commit, hot_account, machine, million, report, transfer
+from bench import bulk, command_line, express, group_commit, hot_account, machine, million, report, transfer
 from bench.databases import Databases, databases
 from bench.figure import Figure
 
@@ -20,6 +21,7 @@ FIGURES: dict[str, Callable[[Databases, bool], Awaitable[Figure]]] = {
     "hot-account": hot_account.measure,
     "million": million.measure,
     "command-line": command_line.measure,
+    "bulk": bulk.measure,
 }
 
 
@@ -27,6 +29,8 @@ def main() -> int:
     """Run what was asked for. Returns 0: a missed target is a figure, not a failed test."""
     arguments = _arguments()
     names = arguments.only or list(FIGURES)
+    if arguments.lines:
+        FIGURES["bulk"] = partial(bulk.measure, lines=arguments.lines)
     progress = Console(stderr=True)
     with databases() as made:
         described = machine.describe(made.version)
@@ -56,6 +60,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--only", metavar="NAME", action="append", choices=list(FIGURES), help=", ".join(FIGURES))
     parser.add_argument("--quick", action="store_true", help="fewer turns, and 100,000 postings instead of a million")
+    parser.add_argument("--lines", type=int, help=f"how many transfers the file of `bulk` has ({bulk.LINES:,})")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
     return parser.parse_args()
 

@@ -5,6 +5,8 @@ round and round, each settled before the next begins; so every balance after eve
 audit of the filled books finds nothing.
 """
 
+from sqlalchemy.ext.asyncio import AsyncEngine
+
 from bench.load import AWAY, Load
 from ledger.audit import audit
 from ledger.book import Ledger
@@ -57,6 +59,24 @@ async def fill(ledger: Ledger, load: Load, count: int) -> None:
 
     `count` is a multiple of the load's accounts. Raises RuntimeError if the audit finds anything afterwards.
     """
+    patient = ledger.engine
+    if patient.dialect.name == "postgresql":
+        patient = open_database(patient.url, bounds=AUDITING)  # a posting's bounds are too short for a million
+    try:
+        await write(patient, load, count)
+        if patient.dialect.name == "postgresql":
+            async with patient.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+                await connection.exec_driver_sql("VACUUM ANALYZE")  # what autovacuum would have done in those years
+        report = await audit(Reader(patient))
+    finally:
+        if patient is not ledger.engine:
+            await patient.dispose()
+    if not report.ok:
+        raise RuntimeError(f"the filled books are wrong: {report.violations[:3]}")
+
+
+async def write(engine: AsyncEngine, load: Load, count: int) -> None:
+    """The rows alone, in one transaction."""
     id = "(n * 2654435761) % 4294967296 + 10000000000" if load.scattered else "10000000000 + n"
     names = {"last": count - 1, "accounts": load.accounts, "away": AWAY, "name": load.name, "id": id}
     words = names | {"count": count, "laps": count // load.accounts, "paid_in": load.paid_in}
@@ -67,19 +87,6 @@ async def fill(ledger: Ledger, load: Load, count: int) -> None:
         "source_after": _SOURCE_AFTER.format(**words),
         "destination_after": _DESTINATION_AFTER.format(**words),
     }
-    patient = ledger.engine
-    if patient.dialect.name == "postgresql":
-        patient = open_database(patient.url, bounds=AUDITING)  # a posting's bounds are too short for a million
-    try:
-        async with patient.begin() as connection:
-            for statement in _INSERTS:
-                await connection.exec_driver_sql(statement.format(**filled))
-        if connection.dialect.name == "postgresql":
-            async with patient.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-                await connection.exec_driver_sql("VACUUM ANALYZE")  # what autovacuum would have done in those years
-        report = await audit(Reader(patient))
-    finally:
-        if patient is not ledger.engine:
-            await patient.dispose()
-    if not report.ok:
-        raise RuntimeError(f"the filled books are wrong: {report.violations[:3]}")
+    async with engine.begin() as connection:
+        for statement in _INSERTS:
+            await connection.exec_driver_sql(statement.format(**filled))

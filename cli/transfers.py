@@ -5,6 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cli.answers import Answer, Exit
+from cli.batches import batch_status, cancel_batch
 from cli.entries import recorded
 from cli.reach import books, known_otherwise, progress, temporal
 from engine.settings import Settings
@@ -106,7 +107,9 @@ async def status(settings: Settings, transfer_id: str) -> Answer:
     if state is not None:
         return from_the_books(state, link)
     if known is None:
-        return await recorded(settings, transfer_id) or not_found(transfer_id)
+        return (
+            await recorded(settings, transfer_id) or await batch_status(settings, transfer_id) or not_found(transfer_id)
+        )
     raise Unanswered(f"{transfer_id} was closed before the books heard of it; {_SUBMIT_AGAIN}")
 
 
@@ -121,7 +124,7 @@ async def cancel(settings: Settings, transfer_id: str, reason: str, timeout_seco
         known = await _cancel(settings, transfer_id, reason, timeout_seconds)
         state = await state_of(settings, transfer_id, must_be_there=True)
     if state is None and not known:
-        return not_found(transfer_id)
+        return await cancel_batch(settings, transfer_id, reason, timeout_seconds) or not_found(transfer_id)
     if state is None or not state.status.terminal:
         raise Unanswered(f"nobody is working on {transfer_id}; {_SUBMIT_AGAIN}, then cancel it")
     link, _ = await _find(settings, transfer_id, must_answer=False)

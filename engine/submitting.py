@@ -25,6 +25,7 @@ from temporalio.common import (
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.batch_messages import BatchOutcome
 from activities.messages import (
     KEY_REUSED,
     AccountChange,
@@ -53,7 +54,7 @@ from workflows.search_attributes import (
 )
 
 Answer = TypeVar("Answer")
-Ended = TypeVar("Ended", TransferOutcome, LegOutcome)
+Ended = TypeVar("Ended", TransferOutcome, LegOutcome, BatchOutcome)
 SUMMARY_LENGTH = 200
 """What an operator reads of an entry at a glance, in characters; Temporal keeps summaries to 400 bytes."""
 
@@ -91,12 +92,12 @@ class Submitter:
 
     def __init__(self, client: Client, task_queue: str = TASK_QUEUE) -> None:
         self.client = client
-        self._task_queue = task_queue
+        self.task_queue = task_queue
 
     async def transfer(self, request: TransferRequest) -> Submitted:
         """Start a transfer, or find it. Raises Unanswered when Temporal does not answer."""
         amount = say(request.amount_minor, request.currency)
-        return await self._submit(
+        return await self.submit(
             request.workflow,
             workflow_id(request.transfer_id),
             request,
@@ -121,13 +122,13 @@ class Submitter:
         content = request.as_operation().content
         amount = say(request.amount_minor, request.currency)
         summary = f"{amount} into {request.account_id}"
-        return await self._submit("Deposit", f"deposit/{request.deposit_id}", request, content, static_summary=summary)
+        return await self.submit("Deposit", f"deposit/{request.deposit_id}", request, content, static_summary=summary)
 
     async def enter(self, request: EntryRequest) -> Submitted:
         """Start an entry (a split, an exchange, a reversal, a target balance), or find it."""
         entry, content = request.as_entry(), request.content
         summary = ", ".join(f"{name} {value}" for name, value in content.items())[:SUMMARY_LENGTH]
-        return await self._submit(
+        return await self.submit(
             "Entry", f"{request.kind}/{entry.id}", request, content, entry.recipe, static_summary=summary
         )
 
@@ -188,7 +189,7 @@ class Submitter:
                 workflow,
                 request,
                 id=id,
-                task_queue=self._task_queue,
+                task_queue=self.task_queue,
                 result_type=LegOutcome,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             )
@@ -196,9 +197,10 @@ class Submitter:
             raise Unanswered(f"Temporal did not answer: {error}") from error
         return await result_of(handle, timeout_seconds)
 
-    async def _submit(
+    async def submit(
         self, workflow: str, id: str, request: BaseModel, content: Content, recipe: str = CURRENT, **options: Any
     ) -> Submitted:
+        """Start a workflow whose id belongs to this content, or find it."""
         fingerprint = Fingerprint.of(content, recipe)
         memo = {_FINGERPRINT: fingerprint.text, _RECIPE: fingerprint.recipe}
         await passing("starter.before_start", [id])
@@ -217,7 +219,7 @@ class Submitter:
                 workflow,
                 request,
                 id=id,
-                task_queue=self._task_queue,
+                task_queue=self.task_queue,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 **options,
             )

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ledger.account import Account
 from ledger.approval import Approved
-from ledger.fingerprint import Content, Fingerprint
+from ledger.fingerprint import Content, Fingerprint, canonical
 from ledger.limits import DAY, NO_LIMITS
 from ledger.operation import Operation, Outcome, OutcomeKind, Posting
 from ledger.transfer import Status, TransferState
@@ -52,6 +52,23 @@ class Notification(NamedTuple):
 
     key: str
     state: TransferState
+
+    @property
+    def body(self) -> str:
+        """What is delivered: JSON text."""
+        state = self.state
+        body = {
+            "type": f"transfer.{state.status}",
+            "transfer_id": state.transfer.id,
+            "status": state.status,
+            "iso20022_status": state.status.iso20022,
+            "reason": state.reason,
+            "detail": state.detail,
+            **state.transfer.content(),
+        }
+        if state.captured_minor is not None:
+            body["captured_minor"] = state.captured_minor
+        return canonical(body)
 
 
 class Reversed(NamedTuple):

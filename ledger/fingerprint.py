@@ -36,6 +36,7 @@ RECIPES: dict[str, frozenset[str]] = {
     "reversal-v1": frozenset({"reverses", "source", "destination", "amount_minor", "currency"}),
     "target-v1": frozenset({"account", "target_minor", "counterpart", "currency"}),
     **{recipe: _TRANSFER | terms for recipe, terms in TERMS.items()},
+    "batch-v1": frozenset({"sha256", "lines"}),
 }
 """Which fields of a content each recipe looks at. Recipes are added, never changed."""
 
@@ -49,6 +50,9 @@ HOLD = "hold-v1"
 LIMITS = "limits-v1"
 APPROVAL = "approval-v1"
 PAYOUT = "payout-v1"
+
+BATCH = "batch-v1"
+"""Of a batch: the file that belongs to its id, for ever."""
 
 Content = Mapping[str, str | int]
 

@@ -35,6 +35,7 @@ class Leg(StrEnum):
     EXCHANGE = "exchange"
     REVERSAL = "reversal"
     TARGET = "target"
+    BATCH = "batch"
 
 
 def check_id(value: object, what: str) -> str:

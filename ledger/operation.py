@@ -152,8 +152,20 @@ class MarkDelivered:
     notification_key: str
 
 
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Move a transfer to its end in one step: its debit and its credit, under their ordinary keys.
+
+    The answer's state tells how it ended. `mark` stays with what this has moved or rejected, as its detail, so that it
+    can be told for ever from what somebody else has.
+    """
+
+    transfer: Transfer
+    mark: str
+
+
 Setting = OpenAccount | SetAccountStatus | SetLimits | MarkDelivered
-Request = Operation | Setting
+Request = Operation | Setting | Settle
 
 
 class OutcomeKind(StrEnum):

@@ -8,15 +8,17 @@
     refund     transit -> source          debited -> refunded, and fences the credit
     cancel     nothing moves              accepted -> cancelled, and fences the debit
     approve    nothing moves              one person agrees to the debit
+    batch      nothing moves              a file belongs to the id
 
 A new kind of movement is a new function here; `rules.py` does not change.
 """
 
+import re
 from dataclasses import replace
 
 from ledger.approval import Approval
 from ledger.errors import MalformedRequest
-from ledger.fingerprint import APPROVAL, CAPTURE, TERMS, Content
+from ledger.fingerprint import APPROVAL, BATCH, CAPTURE, TERMS, Content
 from ledger.keys import Leg, cash_account, check_account_id, check_id, operation_key, transit_account
 from ledger.money import check_amount, decimals, say
 from ledger.operation import Operation, Posting, Step
@@ -37,7 +39,7 @@ def deposit(deposit_id: str, account_id: str, amount_minor: int, currency: str) 
     )
 
 
-def debit(transfer: Transfer, expected_version: int | None = None) -> Operation:
+def debit(transfer: Transfer, expected_version: int | None = None, detail: str | None = None) -> Operation:
     """Take the money from the source into transit.
 
     The destination is looked at too, so that the ordinary mistake (an unknown, closed or foreign-currency
@@ -50,6 +52,7 @@ def debit(transfer: Transfer, expected_version: int | None = None) -> Operation:
         must_be_open={transfer.source: transfer.currency, transfer.destination: transfer.currency},
         step=Step(transfer, when=NOT_DEBITED, then=Status.DEBITED, otherwise=Status.REJECTED, begins=True),
         expected_version=None if expected_version is None else (transfer.source, expected_version),
+        detail=detail,
     )
 
 
@@ -63,7 +66,7 @@ def hold(transfer: Transfer, recipe: str, terms: Content) -> Operation:
     return replace(debit(transfer), content=transfer.content() | dict(terms), recipe=recipe)
 
 
-def credit(transfer: Transfer) -> Operation:
+def credit(transfer: Transfer, detail: str | None = None) -> Operation:
     """Give the money in transit to the destination. Rejected, it leaves the transfer debited: refund it."""
     return Operation(
         key=operation_key(transfer.id, Leg.CREDIT),
@@ -71,6 +74,7 @@ def credit(transfer: Transfer) -> Operation:
         postings=(_posting(transfer, transit_account(transfer.currency), transfer.destination),),
         must_be_open={transfer.destination: transfer.currency},
         step=Step(transfer, when=_DEBITED, then=Status.SETTLED),
+        detail=detail,
     )
 
 
@@ -133,6 +137,14 @@ def cancel(transfer: Transfer, reason: str, detail: str | None = None) -> Operat
 def approve(approval: Approval) -> Operation:
     """Note that somebody approves of a transfer, of which the books need not have heard. Nothing moves."""
     return Operation(key=approval.key, content=approval.content(), recipe=APPROVAL, approves=approval)
+
+
+def batch(batch_id: str, sha256: str, lines: int) -> Operation:
+    """A file belongs to a batch's id. Nothing moves; another file under the same id is `key_reused`, for ever."""
+    check_id(batch_id, "batch id")
+    if not re.fullmatch("[0-9a-f]{64}", sha256) or type(lines) is not int or lines < 0:
+        raise MalformedRequest("a batch's file is told by its SHA-256, in hexadecimal, and its number of lines")
+    return Operation(operation_key(batch_id, Leg.BATCH), {"sha256": sha256, "lines": lines}, recipe=BATCH)
 
 
 DETAIL_LENGTH = 256

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Row, Select, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from ledger import schema, store
+from ledger import database, schema, store
 from ledger.account import Account
 from ledger.database import READING, Bounds, open_database, parse_url, reading
 from ledger.entries import KINDS, Entry
@@ -133,6 +133,14 @@ class Reader:
         """One notification of the outbox; None if nothing of that key has happened."""
         row = await self._row(select(schema.notifications).where(schema.notifications.c.key == key))
         return None if row is None else PendingNotification(row.key, row.body, row.delivered_at)
+
+    async def undelivered_among(self, keys: Sequence[str]) -> list[PendingNotification]:
+        """Which of these notifications are in the outbox and not known to be delivered, in the order of their keys."""
+        n, dialect = schema.notifications.c, self.engine.dialect.name
+        these = select(n.key, n.body).where(database.among(dialect, n.key, "keys"), n.delivered_at.is_(None))
+        async with reading(self.engine) as connection:
+            rows = await connection.execute(these.order_by(n.key), {"keys": database.many(dialect, sorted(keys))})
+            return [PendingNotification(row.key, row.body, None) for row in rows]
 
     async def unfinished(self, before: int, after: Place = START, limit: int = 1000) -> list[Unfinished]:
         """Transfers that have not ended and did not change since `before` (microseconds), the longest unchanged first.

@@ -8,6 +8,8 @@ Read `_decide_operation` first; it is the whole order of precedence:
     4. the transfer's state   OutOfOrder: an accident, raised and not recorded
     5. version, accounts, money, limits    a rejection, pinned
     6. none of these          the postings, the fence, the transfer's change, the notification
+
+To settle is to debit and then to credit; of a transfer of which all is well, `settling.py` does both at once.
 """
 
 from collections.abc import Sequence
@@ -30,10 +32,13 @@ from ledger.operation import (
     Posting,
     Request,
     SetAccountStatus,
+    Settle,
     Step,
     Target,
 )
+from ledger.operations import credit, debit, refund
 from ledger.rejections import Code, Rejection
+from ledger.settling import settled_at_once
 from ledger.transfer import LEGAL_CHANGES, Status, TransferState
 
 
@@ -48,9 +53,9 @@ def decide(batch: Sequence[Request], books: Books) -> list[Outcome | OutOfOrder]
 
 def _decide(request: Request, books: Books) -> Outcome | OutOfOrder:
     match request:
-        case Operation():
+        case Operation() | Settle():
             try:
-                return _decide_operation(request, books)
+                return settle(request, books) if isinstance(request, Settle) else _decide_operation(request, books)
             except OutOfOrder as accident:
                 return accident
         case OpenAccount():
@@ -62,6 +67,20 @@ def _decide(request: Request, books: Books) -> Outcome | OutOfOrder:
         case MarkDelivered():
             books.changes.delivered.append(request.notification_key)
             return Outcome(OutcomeKind.APPLIED)
+
+
+def settle(request: Settle, books: Books) -> Outcome:
+    """Debit, then credit if there is something to be credited; if that is refused, refund: as the workflow does."""
+    if (at_once := settled_at_once(request, books)) is not None:
+        return at_once
+    transfer, mark = request.transfer, request.mark
+    debited = _decide_operation(debit(transfer, detail=mark), books)
+    if not debited.applied or debited.state is None or debited.state.status is not Status.DEBITED:
+        return debited
+    credited = _decide_operation(credit(transfer, mark), books)
+    if credited.applied:
+        return credited
+    return _decide_operation(refund(transfer, credited.code or credited.kind, mark), books)
 
 
 def _decide_operation(operation: Operation, books: Books) -> Outcome:
@@ -156,7 +175,8 @@ def _what_is_missing(target: Target, books: Books) -> tuple[Posting, ...]:
 
 def _reject(operation: Operation, rejection: Rejection, books: Books) -> Outcome:
     if operation.step is not None and operation.step.otherwise is not None:
-        _move(operation, operation.step.otherwise, rejection.code, rejection.detail, books)
+        detail = rejection.detail if operation.detail is None else f"{rejection.detail} ({operation.detail})"
+        _move(operation, operation.step.otherwise, rejection.code, detail, books)
     return _pin(operation, rejection, books)
 
 

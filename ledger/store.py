@@ -10,17 +10,17 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Table, bindparam, func, select, update
+from sqlalchemy import Connection, Row, Select, Table, Update, bindparam, func, select, update
 
 from ledger import bulk, schema
 from ledger.account import Account, AccountStatus, Guard
 from ledger.approval import Approved
 from ledger.books import Books, Changes, Event, Notification, Recorded, RecordedPosting, Use
 from ledger.database import among, many
-from ledger.fingerprint import Fingerprint, canonical
-from ledger.keys import cash_account, transit_account
+from ledger.fingerprint import Fingerprint
+from ledger.keys import Leg, cash_account, operation_key, transit_account
 from ledger.limits import DAY, NO_LIMITS, Limits, SetLimits
-from ledger.operation import OpenAccount, Operation, OutcomeKind, Request, SetAccountStatus
+from ledger.operation import OpenAccount, Operation, OutcomeKind, Request, SetAccountStatus, Settle
 from ledger.transfer import Status, Transfer, TransferState
 
 
@@ -38,6 +38,9 @@ def load(connection: Connection, batch: Sequence[Request]) -> Books:
     if transfers:
         for row in _rows(connection, schema.transfers, "id", transfers):
             books.transfers[row.id] = read_transfer(row)
+    if met := _met(batch, books):
+        for row in _rows(connection, schema.operations, "key", met):
+            books.operations[row.key] = _read_operation(row)
     if originals := {request.reverses for request in batch if isinstance(request, Operation) and request.reverses}:
         for row in _rows(connection, schema.reversals, "transfer_id", originals):
             books.reversed[row.transfer_id] = books.reversed.get(row.transfer_id, 0) + row.amount_minor
@@ -50,6 +53,10 @@ def load(connection: Connection, batch: Sequence[Request]) -> Books:
 
 def _to_be_approved(request: Request, books: Books) -> str | None:
     """The transfer that a request may need approvals of."""
+    if isinstance(request, Settle):
+        payer = books.accounts.get(request.transfer.source)
+        needs = payer is not None and payer.limits.approval_above_minor is not None
+        return request.transfer.id if needs else None
     if not isinstance(request, Operation) or request.step is None:
         return None
     payers = (books.accounts.get(posting.debit_account_id) for posting in request.postings)
@@ -65,7 +72,9 @@ def _load_uses(connection: Connection, batch: Sequence[Request], books: Books) -
         names = {"values": many(connection.dialect.name, sorted(counted)), "since": books.now - DAY}
         for row in connection.execute(_used(connection.dialect.name), names):
             books.used[row.account_id] = int(row.used)
-    if released := {request.releases for request in batch if isinstance(request, Operation) and request.releases}:
+    released = {request.releases for request in batch if isinstance(request, Operation) and request.releases}
+    released |= {operation_key(id, Leg.DEBIT) for id in _known(batch, books)}
+    if released:
         for row in _rows(connection, schema.limit_uses, "operation_key", released):
             books.uses.setdefault(row.operation_key, []).append(Use(*row))
 
@@ -76,6 +85,21 @@ def _used(dialect: str) -> Select[Any]:
     in_a_day = among(dialect, uses.account_id, "values") & (uses.used_at > bindparam("since"))
     used = func.sum(uses.amount_minor).label("used")
     return select(uses.account_id, used).where(in_a_day).group_by(uses.account_id)
+
+
+def _met(batch: Iterable[Request], books: Books) -> set[str]:
+    """The keys of the transfers to be settled that the books have met. A transfer they have not has no keys either.
+
+    Nor can it get any meanwhile: all but a cancel would have to wait for the transit account's lock, and whoever writes
+    after a cancel is refused, because the transfer's row is there.
+    """
+    legs = (Leg.DEBIT, Leg.CREDIT, Leg.REFUND)
+    return {operation_key(id, leg) for id in _known(batch, books) for leg in legs}
+
+
+def _known(batch: Iterable[Request], books: Books) -> list[str]:
+    """Of the transfers to be settled at once, those that the books have met."""
+    return [r.transfer.id for r in batch if isinstance(r, Settle) and r.transfer.id in books.transfers]
 
 
 def write(connection: Connection, changes: Changes) -> None:
@@ -100,7 +124,8 @@ def write(connection: Connection, changes: Changes) -> None:
     bulk.insert(connection, schema.limit_uses, Use._fields, changes.uses)
     bulk.insert(connection, schema.approvals, Approved._fields, changes.approvals)
     if changes.delivered:
-        connection.execute(_MARK_DELIVERED, [{"key_": key, "now": now} for key in changes.delivered])
+        dialect = connection.dialect.name
+        connection.execute(_mark_delivered(dialect), {"keys": many(dialect, sorted(changes.delivered)), "now": now})
 
 
 # Enums by their value: to look one up is ten times as fast as to ask its class.
@@ -146,6 +171,9 @@ def _names(batch: Iterable[Request]) -> tuple[set[str], set[str], set[str]]:
                     transfers.add(request.step.transfer.id)
                 if request.reverses:
                     transfers.add(request.reverses)
+            case Settle(transfer):
+                accounts |= {transfer.source, transfer.destination, transit_account(transfer.currency)}
+                transfers.add(transfer.id)
             case OpenAccount():
                 accounts |= {request.account_id, transit_account(request.currency), cash_account(request.currency)}
             case SetAccountStatus() | SetLimits():
@@ -170,11 +198,12 @@ def _select_among(dialect: str, table: Table, key: str, lock: bool) -> Select[An
     return statement.order_by(table.c[key]).with_for_update() if lock else statement  # no FOR UPDATE on SQLite
 
 
-_MARK_DELIVERED = (
-    update(schema.notifications)
-    .where(schema.notifications.c.key == bindparam("key_"), schema.notifications.c.delivered_at.is_(None))
-    .values(delivered_at=bindparam("now"))
-)
+@cache
+def _mark_delivered(dialect: str) -> Update:
+    n = schema.notifications
+    these = n.c.delivered_at.is_(None), among(dialect, n.c.key, "keys")
+    return update(n).where(*these).values(delivered_at=bindparam("now"))
+
 
 # The columns of each table, and beside each the function that makes a row of them, in the same order. Enums are
 # written as plain texts: sqlite3 looks for an adapter for every str that is not exactly a str.
@@ -259,16 +288,4 @@ _NOTIFICATION = ("key", "transfer_id", "body", "recorded_at")
 
 
 def _notification_row(notification: Notification, now: int) -> bulk.Row:
-    state = notification.state
-    body = {
-        "type": f"transfer.{state.status}",
-        "transfer_id": state.transfer.id,
-        "status": state.status,
-        "iso20022_status": state.status.iso20022,
-        "reason": state.reason,
-        "detail": state.detail,
-        **state.transfer.content(),
-    }
-    if state.captured_minor is not None:
-        body["captured_minor"] = state.captured_minor
-    return (notification.key, state.transfer.id, canonical(body), now)
+    return (notification.key, notification.state.transfer.id, notification.body, now)

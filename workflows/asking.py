@@ -55,11 +55,16 @@ class Asking:
     An express one asks within the workflow task first, which leaves one event behind instead of three and needs no way
     through the server. What has not answered after a few attempts is asked in the ordinary way from then on: a workflow
     task that is held up leaves events behind every few seconds, and a history has room for a day of them.
+
+    An attempt may take longer than usual where it says all the time that its worker lives: `silence` is how long it may
+    not say so.
     """
 
-    def __init__(self, express: bool = False) -> None:
+    def __init__(self, express: bool = False, attempt: timedelta = ATTEMPT, silence: timedelta | None = None) -> None:
         self._attention = False
         self._express = express
+        self._attempt = attempt
+        self._silence = silence
 
     async def until_answered(
         self, activity: Callable[[Any, Question], Awaitable[Answer]], question: Question, summary: str
@@ -85,7 +90,9 @@ class Asking:
         length, express = FIRST_ROUND, self._express
         while True:
             try:
-                return await (_express_round if express else _round)(activity, question, summary, length)
+                if express:
+                    return await _express_round(activity, question, summary)
+                return await _round(activity, question, summary, length, self._attempt, self._silence)
             except (*_SILENCE, asyncio.CancelledError) as error:
                 # A cancel that came while an attempt was silent shows as that attempt's timeout, not as a cancel.
                 if workflow.cancellation_reason() is not None and (stops_at_cancel or is_cancelled_exception(error)):
@@ -117,7 +124,7 @@ class Asking:
 
 
 async def _express_round(
-    activity: Callable[[Any, Question], Awaitable[Answer]], question: Question, summary: str, _length: timedelta
+    activity: Callable[[Any, Question], Awaitable[Answer]], question: Question, summary: str
 ) -> Answer:
     return await workflow.execute_local_activity_method(
         activity,
@@ -130,14 +137,20 @@ async def _express_round(
 
 
 async def _round(
-    activity: Callable[[Any, Question], Awaitable[Answer]], question: Question, summary: str, length: timedelta
+    activity: Callable[[Any, Question], Awaitable[Answer]],
+    question: Question,
+    summary: str,
+    length: timedelta,
+    attempt: timedelta = ATTEMPT,
+    silence: timedelta | None = None,
 ) -> Answer:
     return await workflow.execute_activity_method(
         activity,
         question,
         summary=summary,
-        start_to_close_timeout=min(ATTEMPT, length),
+        start_to_close_timeout=min(attempt, length),
         schedule_to_close_timeout=length,
+        heartbeat_timeout=silence,
         retry_policy=RETRIES,
         # The default would let the workflow go on while the attempt may still commit.
         cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,

@@ -2,6 +2,7 @@
 
 from workflows.account import ChangeOfAccount, Deposit, Opening
 from workflows.approved import ApprovedTransfer
+from workflows.batch import Batch, Chunk
 from workflows.entry import Entry
 from workflows.hold import Hold
 from workflows.limits import ChangeOfLimits
@@ -28,4 +29,6 @@ ALL: list[type] = [
     ChangeOfLimits,
     Sweep,
     Occurrence,
+    Batch,
+    Chunk,
 ]

@@ -5,7 +5,7 @@ import json
 from ledger.audit.check import Check, Row
 from ledger.entries import KINDS
 from ledger.fingerprint import APPROVAL as APPROVAL_RECIPE
-from ledger.fingerprint import CAPTURE, CURRENT, LIMITS, RECIPES, SETTINGS
+from ledger.fingerprint import BATCH, CAPTURE, CURRENT, LIMITS, RECIPES, SETTINGS
 from ledger.keys import APPROVAL, SETTING, Leg, cash_account, operation_key, transit_account
 from ledger.operation import OutcomeKind
 
@@ -13,7 +13,8 @@ _APPLIED, _FENCED = f"'{OutcomeKind.APPLIED}'", f"'{OutcomeKind.FENCED}'"
 _IS_SETTING = f"o.transfer_id IS NULL AND o.key LIKE '_%{SETTING}_%'"  # no id has a slash in it
 _IS_APPROVAL = f"o.transfer_id IS NULL AND o.key LIKE '_%{APPROVAL}_%'"
 IS_ENTRY = " OR ".join(f"o.key LIKE '_%{operation_key('', kind.leg)}'" for kind in KINDS)
-_OF_NO_TRANSFER = {Leg.DEPOSIT, *(kind.leg for kind in KINDS)}
+_IS_BATCH = f"o.transfer_id IS NULL AND o.key LIKE '_%{operation_key('', Leg.BATCH)}'"
+_OF_NO_TRANSFER = {Leg.DEPOSIT, Leg.BATCH, *(kind.leg for kind in KINDS)}
 _RECIPES = " ".join(f"WHEN o.key LIKE '_%{operation_key('', kind.leg)}' THEN '{kind.recipe}'" for kind in KINDS)
 _TRANSIT, _CASH = f"'{transit_account('')}' || p.currency", f"'{cash_account('')}' || p.currency"
 
@@ -58,16 +59,16 @@ CHECKS = (
     Check(
         "keys",
         "A key is `<transfer id>/<leg>` of a transfer here, `<id>/<kind>` of a deposit or another entry, or "
-        "`<account id>/setting/<n>`, or `<transfer id>/approval/<approver>`.",
+        "`<account id>/setting/<n>`, `<transfer id>/approval/<approver>`, or `<id>/batch`.",
         f"""
         SELECT o.key AS subject, o.transfer_id FROM operations o LEFT JOIN transfers t ON t.id = o.transfer_id
         WHERE CASE
             WHEN o.transfer_id IS NULL
                 THEN substr(o.key, length(o.key) - 7) = '{operation_key("", Leg.DEPOSIT)}' AND length(o.key) > 8
-                  OR {_IS_SETTING} OR {_IS_APPROVAL} OR {IS_ENTRY}
+                  OR {_IS_SETTING} OR {_IS_APPROVAL} OR {_IS_BATCH} OR {IS_ENTRY}
             ELSE o.key IN ({", ".join(key_of("t.id", leg) for leg in Leg if leg not in _OF_NO_TRANSFER)})
         END IS NOT TRUE""",
-        "is no key of transfer {transfer_id}, of an entry or of a setting",
+        "is no key of transfer {transfer_id}, of an entry, of a setting or of a batch",
     ),
     Check(
         "postings_have_operations",
@@ -87,7 +88,7 @@ CHECKS = (
             SELECT o.key, o.outcome,
                    (SELECT COUNT(*) FROM postings p WHERE p.operation_key = o.key) AS postings,
                    CASE WHEN o.outcome <> {_APPLIED} OR o.key IN ({_MOVE_NOTHING})
-                          OR {_IS_SETTING} OR {_IS_APPROVAL} THEN 0
+                          OR {_IS_SETTING} OR {_IS_APPROVAL} OR {_IS_BATCH} THEN 0
                         WHEN o.key = {key_of("o.transfer_id", Leg.CREDIT)} AND t.captured_minor < t.amount_minor THEN 2
                         ELSE 1 END AS due
             FROM operations o LEFT JOIN transfers t ON t.id = o.transfer_id) AS effects
@@ -124,6 +125,7 @@ CHECKS = (
         FROM operations o LEFT JOIN transfers t ON t.id = o.transfer_id
         WHERE CASE WHEN {_IS_SETTING} THEN o.fingerprint_recipe NOT IN ('{SETTINGS}', '{LIMITS}')
             ELSE o.fingerprint_recipe <> CASE WHEN {_IS_APPROVAL} THEN '{APPROVAL_RECIPE}' {_RECIPES}
+                WHEN {_IS_BATCH} THEN '{BATCH}'
                 WHEN o.outcome <> {_FENCED} AND o.key = {key_of("t.id", Leg.DEBIT)} THEN COALESCE(t.terms, '{CURRENT}')
                 WHEN o.outcome <> {_FENCED} AND t.terms IS NOT NULL AND o.key = {key_of("t.id", Leg.CREDIT)}
                     AND o.fingerprint_recipe = '{CAPTURE}' THEN '{CAPTURE}'

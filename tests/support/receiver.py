@@ -1,8 +1,10 @@
 """A receiver of notifications that remembers what it saw: the one hand-written fake at the outside edge."""
 
 import asyncio
+from collections.abc import Sequence
 
-from activities.notifiers import DeliveryFailed
+from activities.notifiers import DeliveryFailed, each
+from ledger.reader import PendingNotification
 
 
 class RememberingNotifier:
@@ -30,6 +32,10 @@ class RememberingNotifier:
             self.refused += 1
             raise DeliveryFailed("the receiver is out for lunch")
         self.seen.append((key, body))
+
+    async def deliver_many(self, pending: Sequence[PendingNotification], arrived: list[str]) -> None:
+        """Take many, as any other."""
+        await each(self.deliver, pending, arrived)
 
     async def aclose(self) -> None:
         """Nothing to give back."""

@@ -24,6 +24,7 @@ from ledger.account import AccountStatus
 from ledger.operation import SetAccountStatus
 from tests.support.bank import PATIENCE, Bank
 from tests.workflows import endings_approved, endings_entries, endings_occurrences
+from tests.workflows.batch_endings import batch_cancelled, batch_over, batch_reused, chunk_settled
 from tests.workflows.payout_endings import PAYOUT_ENDINGS
 
 
@@ -287,6 +288,7 @@ ENDINGS: dict[str, Callable[[Bank], Awaitable[str]]] = {
         *endings_approved.STORIES,
         *PAYOUT_ENDINGS,
         *endings_occurrences.STORIES,
+        batch_over, batch_cancelled, batch_reused, chunk_settled,
     )
 }  # fmt: skip  # a list of names
 """The name of each ending and its story, which returns the workflow id."""

@@ -38,7 +38,7 @@ from activities.messages import DepositRequest, EntryRequest, NotificationReques
 from activities.terms import CaptureRequest, DebitOnTerms
 from ledger.book import Ledger
 from ledger.failpoints import passing, passing_blocking
-from ledger.operation import MarkDelivered, Operation, Request
+from ledger.operation import MarkDelivered, Operation, Request, Settle
 from ledger.writer import BeforeCommit, Work, Writer
 
 T = TypeVar("T")
@@ -129,6 +129,8 @@ def key_of(request: Request) -> str:
             return request.key
         case MarkDelivered():
             return request.notification_key
+        case Settle():
+            return f"{request.transfer.id}/settle"
         case _:
             return f"account/{request.account_id}"
 

@@ -1,0 +1,1 @@
+"""Tests of the command line's own parts, without processes."""
