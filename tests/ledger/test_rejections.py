@@ -194,7 +194,8 @@ def test_every_code_of_the_picture_can_be_brought_about() -> None:
     of_entries = {Code.QUOTE_EXPIRED, Code.TRANSFER_NOT_FOUND, Code.NOT_SETTLED}
     of_entries |= {Code.DIFFERS_FROM_ORIGINAL, Code.EXCEEDS_ORIGINAL}
 
-    assert rejected | others | of_settings | of_payouts | of_entries == set(Code)
+    of_limits = {Code.LIMIT_EXCEEDED, Code.APPROVAL_REQUIRED}  # `test_limits.py`, `test_approval.py`
+    assert rejected | others | of_settings | of_payouts | of_entries | of_limits == set(Code)
 
 
 def test_a_cancel_asks_nothing_of_the_accounts() -> None:
