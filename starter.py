@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 
 import typer
 
@@ -29,35 +30,41 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (
-    transfers.transfer,
-    transfers.status,
-    transfers.explain,
-    transfers.cancel,
-    holds.hold,
-    holds.capture,
-    holds.void,
-    approving.approve,
-    approving.deny,
-    batches.batch,
-    accounts.open_account,
-    accounts.set_account,
-    limits.set_limits,
-    accounts.balance,
-    accounts.statement,
-    entries.split,
-    entries.exchange,
-    entries.reverse,
-    entries.set_balance,
-    payouts.payout,
-    operators.audit,
-    operators.sweep,
-):
-    app.command()(command)
-app.add_typer(recurring.app, name="recurring", help="Transfers that recur: ordered once, paid once each time.")
+PANELS: dict[str, tuple[Callable[..., None], ...]] = {
+    "One transfer": (transfers.transfer, transfers.status, transfers.explain, transfers.cancel),
+    "Accounts": (
+        accounts.open_account,
+        accounts.set_account,
+        limits.set_limits,
+        accounts.balance,
+        accounts.statement,
+    ),
+    "Money that waits, or leaves": (
+        holds.hold,
+        holds.capture,
+        holds.void,
+        approving.approve,
+        approving.deny,
+        payouts.payout,
+    ),
+    "Many at once, or again and again": (batches.batch,),
+    "Movements of one step": (entries.split, entries.exchange, entries.reverse, entries.set_balance),
+    "Looking after it": (operators.audit, operators.sweep),
+}
+"""Every command, under the heading that `--help` shows it with."""
+
+for panel, commands in PANELS.items():
+    for command in commands:
+        app.command(rich_help_panel=panel)(command)
+app.add_typer(
+    recurring.app,
+    name="recurring",
+    help="Transfers that recur: ordered once, paid once each time.",
+    rich_help_panel="Many at once, or again and again",
+)
 
 
-@app.command()
+@app.command(rich_help_panel="Looking after it")
 def demo(
     as_json: Json = False,
 ) -> None:
