@@ -225,6 +225,8 @@ async def test_balance_statement_and_audit_say_what_the_contract_says(running: F
         "per_day_minor": None,
         "approval_above_minor": None,
         "approvals": None,
+        "held_minor": 0,
+        "posted_minor": 75_00,
     }
     assert [line["change_minor"] for line in statement["lines"]] == [100_00, -25_00]
     assert [line["balance_after_minor"] for line in statement["lines"]] == [100_00, 75_00]
