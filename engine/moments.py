@@ -156,6 +156,7 @@ _TELL: dict[int, Callable[[Any, HistoryEvent], Told]] = {
     ),
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED: _completed,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED: lambda a, _: ("workflow failed", _failure(a.failure)),
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED: lambda _a, _: ("workflow cancelled", None),
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED: lambda a, _: ("workflow terminated", a.reason),
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED: lambda a, _: ("cancel requested", a.cause),
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED: lambda a, _: (f"signal {a.signal_name}", None),

@@ -53,7 +53,7 @@ async def test_two_actors_get_what_one_after_the_other_would(new_database: Calla
 async def test_a_schedule_is_replayed_by_its_name(new_database: Callable[[], str], tmp_path: Path) -> None:
     """What the report calls a case is what the option takes, and it is played exactly."""
     with _a_run(tmp_path, new_database) as run:
-        schedule = "BALLLLLL" if run.database == "sqlite" else "BBBBBAAAA"
+        schedule = "BALLLLLL" if run.database == "sqlite" else "BBBBBBAAAA"
         run.only = f"late credit/refund: {schedule}"
         await interleavings.run(run)
 

@@ -34,9 +34,9 @@ async def no_occurrence(bank: Bank) -> str:
 async def _occurrence(bank: Bank, order: RecurringOrder, nominal: datetime) -> str:
     await bank.recurring.create(order)
     await bank.backfill(order, nominal, nominal)
-    await bank.recurring.delete(order.recurring_id)
     id = f"recurring/{order.recurring_id}-{nominal:%Y-%m-%dT%H:%M:%SZ}"
     await bank.ended(id)
+    await bank.recurring.delete(order.recurring_id)  # not before: Temporal could forget the backfill with it
     return id
 
 
