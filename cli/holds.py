@@ -8,6 +8,7 @@ from cli.reach import books, progress, temporal
 from cli.transfers import KEY_REUSED, answer, check_reason, from_the_books, is_past, not_found, state_of, submit
 from engine.settings import Settings
 from ledger.errors import MalformedRequest
+from ledger.fingerprint import HOLD
 from ledger.keys import Leg, check_id, operation_key
 from ledger.money import parse_amount
 from ledger.transfer import Status, TransferState
@@ -75,7 +76,7 @@ async def _decide(settings: Settings, state: TransferState, decision: "Decision"
     from engine.deciding import decide
 
     id = state.transfer.id
-    if state.terms is None:
+    if state.terms != HOLD:
         raise MalformedRequest(f"{id} is no hold")
     if decision.captures is not None and decision.captures > state.transfer.amount_minor:
         raise MalformedRequest(f"{decision.captures} of {state.transfer.amount_minor} held")
@@ -101,6 +102,10 @@ async def _asked(settings: Settings, state: TransferState) -> "HoldRequest":
     return request
 
 
+VOIDED = "voided"
+"""The reason of a hold that was voided (`workflows/hold.py`, which takes too long to import for a command)."""
+
+
 def _decided(state: TransferState, decision: "Decision") -> Answer:
     """captured, voided, or too_late; and key_reused for a capture of another amount than the one that happened."""
     settled = state.status is Status.SETTLED
@@ -110,5 +115,5 @@ def _decided(state: TransferState, decision: "Decision") -> Answer:
         return answer(fields, KEY_REUSED, KEY_REUSED, detail)
     if settled and decision.captures is not None:
         return from_the_books(state, {"decision": "captured"})
-    voided = decision.captures is None and state.status is Status.REFUNDED
+    voided = decision.captures is None and state.reason == VOIDED
     return from_the_books(state, {"decision": "voided" if voided else "too_late"})

@@ -45,23 +45,24 @@ def load(connection: Connection, batch: Sequence[Request]) -> Books:
         for row in _rows(connection, schema.reversals, "transfer_id", originals):
             books.reversed[row.transfer_id] = books.reversed.get(row.transfer_id, 0) + row.amount_minor
     _load_uses(connection, batch, books)
-    if awaiting := {id for request in batch if (id := _to_be_approved(request, books)) is not None}:
+    limiting = {request.account_id for request in batch if isinstance(request, SetLimits)}
+    if awaiting := {id for request in batch if (id := _to_be_approved(request, books, limiting)) is not None}:
         for row in _rows(connection, schema.approvals, "transfer_id", awaiting):
             books.approvals.setdefault(row.transfer_id, []).append(Approved(*row))
     return books
 
 
-def _to_be_approved(request: Request, books: Books) -> str | None:
-    """The transfer that a request may need approvals of."""
+def _to_be_approved(request: Request, books: Books, limiting: set[str]) -> str | None:
+    """The transfer that a request may need approvals of: of accounts with a threshold, and of those being limited."""
     if isinstance(request, Settle):
-        payer = books.accounts.get(request.transfer.source)
-        needs = payer is not None and payer.limits.approval_above_minor is not None
-        return request.transfer.id if needs else None
-    if not isinstance(request, Operation) or request.step is None:
+        transfer, payers = request.transfer, [request.transfer.source]
+    elif isinstance(request, Operation) and request.step is not None:
+        transfer, payers = request.step.transfer, [posting.debit_account_id for posting in request.postings]
+    else:
         return None
-    payers = (books.accounts.get(posting.debit_account_id) for posting in request.postings)
-    needs = any(payer is not None and payer.limits.approval_above_minor is not None for payer in payers)
-    return request.step.transfer.id if needs else None
+    accounts = (books.accounts[id] for id in payers if id in books.accounts)
+    needs = any(a.limits.approval_above_minor is not None or a.id in limiting for a in accounts)
+    return transfer.id if needs else None
 
 
 def _load_uses(connection: Connection, batch: Sequence[Request], books: Books) -> None:

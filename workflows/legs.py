@@ -106,6 +106,8 @@ class Legs:
         try:
             verdict = await self._between()
         except asyncio.CancelledError:
+            if self._cancels_itself:
+                raise  # no verdict: the sweep starts it again, and it asks again
             verdict = GiveBack(CANCELLED, workflow.cancellation_reason())
         if isinstance(verdict, GiveBack):
             return await self._refund(verdict.reason, verdict.detail)

@@ -146,3 +146,16 @@ def test_nobody_is_called_like_an_operation(leg: Leg) -> None:
     """Whoever reads keys by their end would take `T1/approval/deposit` for a deposit."""
     with pytest.raises(MalformedRequest, match="name of an operation"):
         approval(a_transfer(), str(leg))
+
+
+async def test_an_approval_counts_for_a_threshold_that_comes_in_the_same_commit(ledger: Ledger) -> None:
+    """
+    It was given before there was a threshold; the debit beside the new one finds it, and is not refused for good.
+    """
+    await open_with(ledger, alice=100_00, bob=0)
+    await ledger.apply(approve(Approval(a_transfer(), "carol", "alice")))
+    threshold = SetLimits("alice", "USD", approval_above_minor=1_00, approvals=1, number=1)
+
+    _, approved, unapproved = await ledger.apply_all([threshold, debit(a_transfer()), debit(a_transfer("T2"))])
+
+    assert (approved.applied, unapproved.code) == (True, Code.APPROVAL_REQUIRED)
