@@ -1,11 +1,20 @@
 """hold, capture, void: money that is put aside first, and given to whom it belongs later."""
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from cli.answers import Answer
 from cli.reach import books, progress, temporal
-from cli.transfers import KEY_REUSED, answer, check_reason, from_the_books, is_past, not_found, state_of, submit
+from cli.transfers import (
+    KEY_REUSED,
+    answer,
+    check_reason,
+    from_the_books,
+    is_past,
+    not_found,
+    state_of,
+    submit,
+    until_it_waits,
+)
 from engine.settings import Settings
 from ledger.errors import MalformedRequest
 from ledger.fingerprint import HOLD
@@ -24,25 +33,9 @@ async def hold(settings: Settings, request: "HoldRequest", timeout_seconds: floa
     await is_past(settings, request.transfer_id, request.expires_at, "--expires")
 
     async def waited(submitter: "Submitter", submitted: "Submitted") -> "TransferOutcome":
-        return await _until_held(submitter, submitted, timeout_seconds)
+        return await until_it_waits(submitter, submitted, timeout_seconds)
 
     return await submit(settings, request, request.content(), waited, timeout_seconds)
-
-
-async def _until_held(submitter: "Submitter", submitted: "Submitted", timeout_seconds: float) -> "TransferOutcome":
-    from activities.messages import TransferOutcome
-    from engine.submitting import Unanswered
-
-    id = submitted.workflow_id.partition("/")[2]
-    try:
-        async with asyncio.timeout(timeout_seconds):
-            while (found := await submitter.find(id)) is not None and not found.replayed:
-                if found.is_held:
-                    return TransferOutcome(transfer_id=id, status=Status.DEBITED, detail="held")
-                await asyncio.sleep(0.1)
-    except TimeoutError:
-        raise Unanswered(f"not held within {timeout_seconds:g} s; is a worker running?") from None
-    return await submitter.outcome(submitted, TransferOutcome, timeout_seconds)
 
 
 async def capture(settings: Settings, transfer_id: str, amount: str | None, timeout_seconds: float) -> Answer:

@@ -1,5 +1,6 @@
 """transfer, status, cancel: the commands about one transfer. All of them answer with the same fields."""
 
+import asyncio
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -38,9 +39,11 @@ async def transfer(settings: Settings, request: "TransferRequest", wait: bool, t
         accepted, asked = Status.SCHEDULED, request.as_due()
         wait = await is_past(settings, request.transfer_id, request.due_at, "--at") and wait
     elif isinstance(request, ApprovalRequest):
-        accepted, asked, wait = Status.AWAITING_APPROVAL, request.as_plain(), False
+        asked = request.as_plain()
 
     async def waited(submitter: "Submitter", submitted: "Submitted") -> "TransferOutcome":
+        if isinstance(request, ApprovalRequest) and wait:
+            return await until_it_waits(submitter, submitted, timeout_seconds)
         if not wait and not submitted.replayed:
             return TransferOutcome(transfer_id=request.transfer_id, status=accepted)
         return await submitter.outcome(submitted, TransferOutcome, timeout_seconds)
@@ -78,6 +81,32 @@ async def submit(
     return told(fields, outcome)
 
 
+async def until_it_waits(submitter: "Submitter", submitted: "Submitted", timeout_seconds: float) -> "TransferOutcome":
+    """Where a transfer is once it waits for people, a decision or its time; or how it ended. Raises Unanswered."""
+    from activities.messages import TransferOutcome
+    from engine.submitting import Unanswered
+
+    id = submitted.workflow_id.partition("/")[2]
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            while (found := await submitter.find(id)) is not None and not found.replayed:
+                if (status := _waiting(found)) is not None:
+                    return TransferOutcome(transfer_id=id, status=status, detail="held" if found.is_held else None)
+                await asyncio.sleep(0.1)
+    except TimeoutError:
+        raise Unanswered(f"no answer within {timeout_seconds:g} s; is a worker running?") from None
+    return await submitter.outcome(submitted, TransferOutcome, timeout_seconds)
+
+
+def _waiting(found: "Submitted") -> Status | None:
+    """What a running transfer waits for, as a status; None if it does not wait."""
+    if found.is_held:
+        return Status.DEBITED
+    if found.is_scheduled:
+        return Status.SCHEDULED
+    return Status.AWAITING_APPROVAL if found.awaits_approval else None
+
+
 def told(fields: dict[str, Any], outcome: "TransferOutcome") -> Answer:
     """The answer that an outcome makes."""
     fields = fields | {"captured_minor": outcome.captured_minor}
@@ -101,8 +130,7 @@ async def status(settings: Settings, transfer_id: str) -> Answer:
     state = await state_of(settings, transfer_id)
     link, known = await _find(settings, transfer_id, must_answer=state is None)
     if state is None and known is not None and not known.replayed:
-        waits = (known.is_scheduled and Status.SCHEDULED) or (known.awaits_approval and Status.AWAITING_APPROVAL)
-        return answer({"transfer_id": transfer_id} | link, waits or Status.ACCEPTED)
+        return answer({"transfer_id": transfer_id} | link, _waiting(known) or Status.ACCEPTED)
     state = state or await state_of(settings, transfer_id, must_be_there=True)  # it may have ended between the looks
     if state is not None:
         return from_the_books(state, link)
