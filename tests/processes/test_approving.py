@@ -95,3 +95,21 @@ async def test_an_approval_expires(running: Folder) -> None:
     again = await running.starter(*ask)
 
     assert (again.exit, again.json["reason"]) == (3, "approval_expired")
+
+
+@only_sqlite
+async def test_books_that_the_starter_cannot_read_let_nobody_be_refused_for_good(running: Folder) -> None:
+    """
+    Whether people must be asked is then for the worker to see: one transfer waits for them, the other settles.
+    """
+    await guard(running)
+    reached = dict(running.more)
+    running.more["LEDGER_DATABASE_URL"] = "postgresql://nobody@127.0.0.1:1/nothing"  # nobody listens there
+    waits = await running.starter("transfer", "--id", "T1", *WHAT, "--initiator", "ines")
+    small = await running.starter("transfer", "--id", "T2", *WHAT[:5], "9.00", "--json", "--initiator", "ines")
+    running.more.clear()
+    running.more.update(reached)
+
+    assert (waits.exit, waits.json["status"]) == (0, "awaiting_approval")
+    assert (small.exit, small.json["status"]) == (0, "settled")
+    assert await running.balances("alice", "bob") == [91_00, 9_00]
