@@ -1,12 +1,6 @@
-"""The command line: start transfers, follow them, and ask the books.
+"""Starter: starts transfers, follows them, and asks the books; `starter.py --help` has the commands.
 
-    starter.py open-account alice --currency USD --deposit 100.00 --deposit-id D1
-    starter.py transfer --id T1 --from alice --to bob --amount 25.00
-    starter.py status T1
-
-Every command can be run again without harm. Scripts rely on --json and on the exit status: 0 settled or accepted,
-2 malformed, 3 a business answer (rejected, refunded, cancelled), 4 the id was used for something else, 5 unknown:
-run the same command again.
+Here is what scripts rely on, whatever the command (`cli/app.py`): one exit status for each end of a process.
 """
 
 import contextlib
@@ -15,85 +9,46 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from types import FrameType
 
-import typer
-
-from cli.commands import accounts, approving, batches, entries, holds, limits, operators, payouts, recurring, transfers
-from cli.commands.options import Json
-
-app = typer.Typer(
-    help=__doc__.replace("\n    starter.py", "\n\n    starter.py"),
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-PANELS: dict[str, tuple[Callable[..., None], ...]] = {
-    "One transfer": (transfers.transfer, transfers.status, transfers.explain, transfers.cancel),
-    "Accounts": (
-        accounts.open_account,
-        accounts.set_account,
-        limits.set_limits,
-        accounts.balance,
-        accounts.statement,
-    ),
-    "Money that waits, or leaves": (
-        holds.hold,
-        holds.capture,
-        holds.void,
-        approving.approve,
-        approving.deny,
-        payouts.payout,
-    ),
-    "Many at once, or again and again": (batches.batch,),
-    "Movements of one step": (entries.split, entries.exchange, entries.reverse, entries.set_balance),
-    "Looking after it": (operators.audit, operators.sweep),
-}
-"""Every command, under the heading that `--help` shows it with."""
-
-for panel, commands in PANELS.items():
-    for command in commands:
-        app.command(rich_help_panel=panel)(command)
-app.add_typer(
-    recurring.app,
-    name="recurring",
-    help="Transfers that recur: ordered once, paid once each time.",
-    rich_help_panel="Many at once, or again and again",
-)
-
-
-@app.command(rich_help_panel="Looking after it")
-def demo(
-    as_json: Json = False,
-) -> None:
-    """Watch money survive lost answers, killed workers and fifty retries at once, on a data folder of its own."""
-    try:
-        from demo.story import tell
-    except ModuleNotFoundError as missing:
-        if missing.name is None or missing.name.partition(".")[0] != "demo":
-            raise
-        sys.stderr.write("starter.py: the demo is not part of this installation\n")
-        raise typer.Exit(2) from None
-    gc.enable()  # this one runs for a while
-    raise typer.Exit(tell(as_json))
+UNKNOWN = 5
+"""`cli.answers.Exit.UNKNOWN`, without what that imports."""
 
 
 def main() -> int:
     """Run the command. Returns the exit status."""
+    signal.signal(signal.SIGINT, _interrupted)  # from here on, while imports run, and after the answer
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # told to stop is the same as Ctrl-C
     gc.disable()  # while it imports, it would look for garbage a hundred times; so short a process leaves none
     try:
-        app(prog_name="starter.py")
+        from cli.app import command_line
+
+        command_line(_tell)(prog_name="starter.py")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(bool(end.code))
     except BrokenPipeError:  # of a help text that nobody reads to its end; answers look after themselves
         return 0
     except Exception:  # a bug of ours says nothing about the money: the same command again
         traceback.print_exc()
-        return 5
+        return UNKNOWN
     return 0
+
+
+def _interrupted(_number: int, _frame: FrameType | None) -> None:
+    sys.stderr.write("unknown: interrupted. Run the same command again.\n")
+    os._exit(UNKNOWN)
+
+
+def _tell(as_json: bool) -> int:
+    try:
+        from demo.story import tell
+    except ModuleNotFoundError as missing:
+        if missing.name is None or missing.name.partition(".")[0] != "demo":
+            raise
+        sys.stderr.write("starter.py: the demo is not part of this installation\n")
+        return 2
+    gc.enable()  # this one runs for a while
+    return tell(as_json)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@
 import asyncio
 import contextlib
 import json
+import signal
 import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
@@ -65,6 +66,7 @@ def give(work: Callable[[], Coroutine[Any, Any, Answer]], as_json: bool, subject
 def _attempt(work: Callable[[], Coroutine[Any, Any, Answer]], subject: dict[str, Any]) -> Answer:
     from ledger.errors import MalformedRequest
 
+    at_once = signal.signal(signal.SIGINT, signal.default_int_handler)  # now there is work that wants to end in order
     try:
         return asyncio.run(work())
     except MalformedRequest as error:
@@ -79,6 +81,8 @@ def _attempt(work: Callable[[], Coroutine[Any, Any, Answer]], subject: dict[str,
         if not _is_silence(error):
             raise
         return _accident(subject, Exit.UNKNOWN, "unknown", str(error))
+    finally:
+        signal.signal(signal.SIGINT, at_once)
 
 
 def _is_silence(error: Exception) -> bool:

@@ -9,7 +9,7 @@ import pytest
 
 from engine.settings import ROOT
 from tests.support.databases import only_sqlite
-from tests.support.processes import Folder, hear
+from tests.support.processes import Folder
 
 TRANSFER = ("transfer", "--id", "T1", "--from", "alice", "--to", "bob", "--amount", "25.00")
 FIELDS = ["transfer_id", "status", "reason", "replayed", "amount_minor", "currency", "from", "to", "run_id", "ui_url"]
@@ -132,22 +132,6 @@ async def test_a_transfer_is_not_unknown_because_its_books_are_missing(running: 
 
     assert (said.exit, said.json["status"]) == (5, "unknown")
     assert "there is no ledger" in said.json["reason"]
-
-
-@only_sqlite
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_ctrl_c_loses_nothing(running: Folder, number: signal.Signals) -> None:
-    """
-    The caller goes, the transfer goes on; the same command later tells how it ended.
-    """
-    process = await running.start("starter.py", *TRANSFER, "--json", armed="starter.after_start=stall:30")
-    await running.reaches("T1", "settled")
-    process.send_signal(number)
-    interrupted = await hear(process)
-
-    assert (interrupted.exit, interrupted.json["status"]) == (5, "unknown")
-    assert (await running.starter(*TRANSFER, "--json")).json["replayed"] is True
-    assert await running.balances("alice", "bob") == [75_00, 25_00]
 
 
 @only_sqlite
