@@ -54,6 +54,8 @@ lock: ## pin the newest versions of everything (needs uv)
 		--all-extras pyproject.toml --output-file requirements.lock
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--constraint requirements.lock pyproject.toml --output-file requirements-worker.lock
+	@echo localstripe | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		- --output-file tests/rails/localstripe.lock
 
 clean: ## remove the virtual environment and the data folder
 	@rm -rf .venv var

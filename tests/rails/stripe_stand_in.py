@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 
 import httpx
@@ -24,8 +25,10 @@ from starlette.routing import Route
 from engine.embedded import free_port
 from engine.settings import ROOT
 
-VERSION = "localstripe==1.15.10"
-FOLDER = ROOT / "var" / "localstripe-1.15.10"
+LOCK = Path(__file__).parent / "localstripe.lock"
+"""What is installed, with hashes (`make lock` writes it): localstripe brings another HTTP server."""
+
+FOLDER = ROOT / "var" / f"localstripe-{sha256(LOCK.read_bytes()).hexdigest()[:12]}"
 METHODS = ["GET", "POST"]
 
 
@@ -66,7 +69,8 @@ def installed() -> Path:
     if not FOLDER.exists():
         draft = FOLDER.with_name(f"{FOLDER.name}-{os.getpid()}")
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, "--target", str(draft), VERSION], check=True, capture_output=True)
+        exactly = ["--target", str(draft), "--require-hashes", "--requirement", str(LOCK)]
+        subprocess.run([*pip, *exactly], check=True, capture_output=True)
         with suppress(OSError):  # somebody else was quicker
             draft.rename(FOLDER)
     return FOLDER
