@@ -1,5 +1,5 @@
 # Everything sets itself up from nothing: a virtual environment in .venv, with what requirements.lock pins.
-# The commands for people are demo, up, bank, test, check, bench and faults; `make help` lists them.
+# The commands for people are demo, up, bank, test, check, bench, bench-peers and faults; `make help` lists them.
 
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -7,10 +7,10 @@ BIN := .venv/bin
 PY := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up bank test check format bench faults lock clean
+.PHONY: help install demo up bank test check format bench bench-peers faults lock clean
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 install: .venv/installed ## the virtual environment in .venv
 
@@ -46,6 +46,9 @@ format: install ## put the code into its format
 bench: install ## how fast, against what: medians and ratios of one run
 	@$(PY) -m bench
 
+bench-peers: install ## the same work by DBOS, Restate and the floors, side by side
+	@$(PY) -m bench.peers
+
 faults: install ## break it every way there is, and show that nothing was lost or doubled
 	@$(PY) -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(SOAK),--soak $(SOAK) --part storm)
 
@@ -56,6 +59,8 @@ lock: ## pin the newest versions of everything (needs uv)
 		--constraint requirements.lock pyproject.toml --output-file requirements-worker.lock
 	@echo localstripe | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		- --output-file tests/rails/localstripe.lock
+	@for peer in dbos restate; do uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-annotate --upgrade bench/peers/$$peer.in --output-file bench/peers/$$peer.lock; done
 
 clean: ## remove the virtual environment and the data folder
-	@rm -rf .venv var
+	@rm -rf .venv .peers var

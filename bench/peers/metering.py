@@ -1,0 +1,73 @@
+"""Metering: processor time and bytes written, of processes and all that they have started, from /proc.
+
+A process that has ended is counted with the parent that waited for it. Bytes written are those that the processes gave
+to write calls (`wchar`): to files, and as far as a runtime uses the same calls for sockets (Go's does), to these too.
+`write_bytes` in the same file counts pages that became dirty, and on a kernel with large folios a write of 8 KiB to
+PostgreSQL's log counts as 2 MiB there: measured, on Linux 6.18 and ext4.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Processor seconds and bytes written."""
+
+    cpu_seconds: float
+    written_bytes: int
+
+    def __sub__(self, other: "Usage") -> "Usage":
+        return Usage(self.cpu_seconds - other.cpu_seconds, self.written_bytes - other.written_bytes)
+
+
+def usage(roots: Iterable[int]) -> Usage:
+    """What these processes and their descendants have used since they began."""
+    seconds, written = 0.0, 0
+    for process in _trees(roots):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            seconds += _cpu_seconds(process)
+            written += _written(process)
+    return Usage(seconds, written)
+
+
+def _trees(roots: Iterable[int]) -> set[int]:
+    children: dict[int, list[int]] = {}
+    for process in _processes():
+        with suppress(FileNotFoundError, ProcessLookupError):
+            children.setdefault(int(_stat(process)[1]), []).append(process)
+    found, waiting = set[int](), list(roots)
+    while waiting:
+        process = waiting.pop()
+        if process not in found:
+            found.add(process)
+            waiting += children.get(process, [])
+    return found
+
+
+def _processes() -> Iterator[int]:
+    return (int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit())
+
+
+def _stat(process: int) -> list[str]:
+    """The fields behind the name, which is in brackets and may hold anything: state, parent, ..."""
+    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+
+
+def _cpu_seconds(process: int) -> float:
+    return sum(int(ticks) for ticks in _stat(process)[11:15]) / _TICKS  # its own and its ended children's
+
+
+def _written(process: int) -> int:
+    lines = Path(f"/proc/{process}/io").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("wchar:"))
+
+
+def parent(process: int) -> int:
+    """The id of the process that started this one."""
+    return int(_stat(process)[1])
