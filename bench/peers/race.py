@@ -8,7 +8,7 @@ meanwhile falls on all of them.
 import asyncio
 import os
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -61,10 +61,10 @@ class Measured:
 
 @dataclass(slots=True)
 class Results:
-    """For each cell its turns, round by round; for each contestant what it did in all, and what was wrong."""
+    """For each cell its turns, round by round; what each one's books should hold, and what was wrong with them."""
 
     cells: dict[Cell, list[Measured]] = field(default_factory=lambda: defaultdict(list))
-    transfers: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    transfers: Counter[str] = field(default_factory=Counter)
     wrong: dict[str, list[str]] = field(default_factory=dict)
 
 
@@ -108,7 +108,8 @@ class _Visit:
             async with _process(self.contestant.command_for(said), self.databases.folder / "said") as process:
                 for way in self.contestant.ways:
                     await self._turns(way, process, [process.pid, postgresql])
-            self.results.transfers[self.contestant.name] += self.done
+            if self.contestant.keeps is not Keeps.NOTHING:
+                self.results.transfers[self.contestant.name] += self.done
             return await self._wrong(engine)
 
     async def _turns(self, way: Way, process: asyncio.subprocess.Process, roots: Sequence[int]) -> None:
