@@ -12,28 +12,53 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+PARTS = {
+    "engine_peer": "callers",
+    "restate_peer": "callers",
+    "dbos_peer": "DBOS and callers",
+    "floor_peer": "callers",
+    "transfer_worker": "worker",
+    "hypercorn": "service",
+    "postgres": "PostgreSQL",
+    "temporal": "Temporal",
+    "restate-server": "Restate",
+}
+"""What a program is called on the page."""
+
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Processor seconds and bytes written."""
+    """Processor seconds of each part of what was running, and the bytes that all of it wrote."""
 
-    cpu_seconds: float
+    parts: dict[str, float]
     written_bytes: int
 
-    def __sub__(self, other: "Usage") -> "Usage":
-        return Usage(self.cpu_seconds - other.cpu_seconds, self.written_bytes - other.written_bytes)
+    @property
+    def cpu_seconds(self) -> float:
+        """Processor seconds of all parts together."""
+        return sum(self.parts.values())
+
+    def __sub__(self, before: "Usage") -> "Usage":
+        spent = {part: seconds - before.parts.get(part, 0.0) for part, seconds in self.parts.items()}
+        return Usage(spent, self.written_bytes - before.written_bytes)
 
 
 def usage(roots: Iterable[int]) -> Usage:
     """What these processes and their descendants have used since they began."""
-    seconds, written = 0.0, 0
+    parts, written = dict[str, float](), 0
     for process in _trees(roots):
         with suppress(FileNotFoundError, ProcessLookupError):
-            seconds += _cpu_seconds(process)
+            part = _part(process)
+            parts[part] = parts.get(part, 0.0) + _cpu_seconds(process)
             written += _written(process)
-    return Usage(seconds, written)
+    return Usage(parts, written)
+
+
+def parent(process: int) -> int:
+    """The id of the process that started this one."""
+    return int(_stat(process)[1])
 
 
 def _trees(roots: Iterable[int]) -> set[int]:
@@ -68,6 +93,15 @@ def _written(process: int) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith("wchar:"))
 
 
-def parent(process: int) -> int:
-    """The id of the process that started this one."""
-    return int(_stat(process)[1])
+def _part(process: int) -> str:
+    """The program's name; of Python, what it runs."""
+    name = Path(f"/proc/{process}/comm").read_text().strip()
+    if name.startswith("python"):
+        words = Path(f"/proc/{process}/cmdline").read_text().split("\0")
+        name = next((_name(word) for word in words[1:] if not word.startswith("-")), name)
+    return PARTS.get(name, name)
+
+
+def _name(word: str) -> str:
+    """`worker` of /path/to/worker.py, `engine_peer` of bench.peers.engine_peer."""
+    return Path(word).name.removesuffix(".py").rpartition(".")[2]

@@ -23,6 +23,10 @@ DURABILITY = {
 """What is on the disk before a caller is told, for each."""
 
 
+SHOWN = 30
+"""The number in flight for which it is shown what the processor time went into."""
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """A run: its results, who was absent and why, the versions, the machine."""
@@ -95,6 +99,7 @@ class Page:
             parts.append(f"| {line.name} | {number(line)} | {line.unit} | {line.target or ''} | {met} |")
         for hot in (False, True):
             parts += ["", f"## Everybody, {loaded(hot)}", "", *_table([s for s in self.standings if s.cell.hot is hot])]
+        parts += ["", "## Where the processor time goes, in ms for each transfer", "", *_parts(self.standings)]
         parts += ["", "## Whose books are right", "", *(f"- {line}" for line in self.books())]
         parts += ["", "## What is durable before a caller is told", ""]
         return "\n".join(parts + [f"- {name}: {means}" for name, means in DURABILITY.items()]) + "\n"
@@ -113,6 +118,20 @@ def _table(rows: Sequence[Standing]) -> list[str]:
         cells += [_of(row.cpu_ms, base.cpu_ms if base else None), f"{row.written_bytes / 1000:,.1f}"]
         table.append("| " + " | ".join([*cells, _of(row.written_bytes, base.written_bytes if base else None)]) + " |")
     return table
+
+
+def _parts(rows: Sequence[Standing]) -> list[str]:
+    """A row for each way, at the number in flight that most see, on the accounts that are spread."""
+    shown = [row for row in rows if not row.cell.hot and row.cell.in_flight in (0, SHOWN)]
+    said = [[f"{part} {spent:.2f}" for part, spent in _by_size(row) if spent >= 0.005] for row in shown]
+    listed = [
+        f"| {row.cell.way} | {row.cpu_ms:.2f} | {', '.join(parts)} |" for row, parts in zip(shown, said, strict=True)
+    ]
+    return ["| | in all | of which |", "|---|--:|---|", *listed]
+
+
+def _by_size(row: Standing) -> list[tuple[str, float]]:
+    return sorted(row.parts_ms.items(), key=lambda item: -item[1])
 
 
 def _of(value: float, base: float | None) -> str:

@@ -24,8 +24,13 @@ class Standing:
     per_second: float
     p50_ms: float | None
     p99_ms: float | None
-    cpu_ms: float
+    parts_ms: dict[str, float]
     written_bytes: float
+
+    @property
+    def cpu_ms(self) -> float:
+        """Processor time of everything together."""
+        return sum(self.parts_ms.values())
 
     def as_json(self) -> dict[str, Any]:
         """The standing as PEERS.json has it."""
@@ -37,8 +42,9 @@ class Standing:
             "written_bytes_per_transfer": self.written_bytes,
         }
         rounded = {name: None if value is None else round(value, 3) for name, value in numbers.items()}
+        parts = {name: round(value, 3) for name, value in self.parts_ms.items()}
         where = {"way": self.cell.way, "hot": self.cell.hot, "in_flight": self.cell.in_flight or None}
-        return {**where, "transfers": self.transfers, **rounded}
+        return {**where, "transfers": self.transfers, **rounded, "cpu_ms_of_parts": parts}
 
 
 def standings(cells: Mapping[Cell, Sequence[Measured]]) -> list[Standing]:
@@ -49,13 +55,14 @@ def standings(cells: Mapping[Cell, Sequence[Measured]]) -> list[Standing]:
 def _standing(cell: Cell, turns: Sequence[Measured]) -> Standing:
     transfers = sum(turn.taken.transfers for turn in turns)
     each = [seconds * 1000 for turn in turns for seconds in turn.taken.each]
+    parts = sorted({part for turn in turns for part in turn.used.parts})
     return Standing(
         cell,
         transfers,
         median(rates(turns)),
         median(each) if each else None,
         percentile(each, 99) if each else None,
-        sum(turn.used.cpu_seconds for turn in turns) / transfers * 1000,
+        {part: sum(turn.used.parts.get(part, 0.0) for turn in turns) / transfers * 1000 for part in parts},
         sum(turn.used.written_bytes for turn in turns) / transfers,
     )
 

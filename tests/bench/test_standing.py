@@ -22,7 +22,10 @@ from bench.peers.work import Movement
 
 def turn(per_second: float, cpu_seconds: float = 0.5, written: int = 1_000_000) -> Measured:
     count = 100
-    return Measured(Taken(count / per_second, count, [0.01] * 98 + [0.5, 0.9]), Usage(cpu_seconds, written))
+    return Measured(
+        Taken(count / per_second, count, [0.01] * 98 + [0.5, 0.9]),
+        Usage({"worker": cpu_seconds * 0.8, "PostgreSQL": cpu_seconds * 0.2}, written),
+    )
 
 
 def cells() -> dict[Cell, list[Measured]]:
@@ -30,7 +33,7 @@ def cells() -> dict[Cell, list[Measured]]:
         Cell(EXPRESS, False, 30): [turn(100), turn(60), turn(80)],
         Cell(DBOS, False, 30): [turn(50), turn(20), turn(20)],
         Cell(RESTATE, False, 30): [turn(200), turn(100)],
-        Cell("bulk", False, 0): [Measured(Taken(2, 10_000, []), Usage(4, 10**9))],
+        Cell("bulk", False, 0): [Measured(Taken(2, 10_000, []), Usage({"worker": 4.0}, 10**9))],
     }
 
 
@@ -68,7 +71,7 @@ def test_a_standing_is_what_its_turns_come_to() -> None:
 
 def test_a_cell_in_which_nothing_was_done_has_no_standing() -> None:
     """Two hundred clients that wait for one row may not come to an end in a short turn."""
-    assert standings({Cell("pgbench", True, 200): [Measured(Taken(2, 0, []), Usage(0, 0))]}) == []
+    assert standings({Cell("pgbench", True, 200): [Measured(Taken(2, 0, []), Usage({}, 0))]}) == []
 
 
 def test_the_page_names_whose_books_are_wrong_and_who_is_not_there() -> None:
@@ -78,6 +81,7 @@ def test_the_page_names_whose_books_are_wrong_and_who_is_not_there() -> None:
     assert "- Restate: WRONG: 99 credits of 100 transfers" in text
     assert "- pgbench: not there: not here" in text
     assert "| of DBOS's, 1,000 accounts, 30 in flight | 3.00 | ratio | ≥ 2 | met |" in text
+    assert "| DBOS | 5.00 | worker 4.00, PostgreSQL 1.00 |" in text
     assert "| 30 | DBOS | 20.0 | 0.25 | 10.0 | 900.0 | 5.00 | 1.00 | 10.0 | 1.00 |" in text
 
 
