@@ -15,8 +15,8 @@ from bench.peers.environments import versions
 from bench.peers.page import Page
 from bench.peers.race import Pace
 
-WHOLE = Pace(rounds=3, in_flight=(1, 30, 200), alone_seconds=1.5, seconds=3, lines=20_000)
-QUICK = Pace(rounds=1, in_flight=(1, 30), alone_seconds=1, seconds=2, lines=5_000)
+WHOLE = Pace(rounds=3, in_flight=(1, 30, 200), alone_seconds=1.5, seconds=2.5, lines=10_000)
+QUICK = Pace(rounds=1, in_flight=(1, 30), alone_seconds=1, seconds=1.5, lines=5_000)
 
 
 def main() -> int:

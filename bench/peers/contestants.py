@@ -22,11 +22,12 @@ class Keeps(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A way to move money, to the 1,000 accounts (False), to one hot account (True) or both."""
+    """A way to move money, to the 1,000 accounts (False), to one hot account (True) or both. `at_most` in flight."""
 
     name: str
     loads: tuple[bool, ...] = (False, True)
     takes_files: bool = False
+    at_most: int = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,11 @@ class Contestant:
 
 def contestants(absent: dict[str, str]) -> list[Contestant]:
     """All of them, installed. Who cannot take part is put into `absent`, with the reason."""
-    ways = [Way("floor", (False,)), Way("express floor", (False,)), Way("raw SQL", (False,), takes_files=True)]
+    ways = [
+        Way("floor", (False,), at_most=30),
+        Way("express floor", (False,), at_most=30),
+        Way("raw SQL", (False,), takes_files=True),
+    ]
     if found := environments.pgbench():
         ways.append(Way("pgbench"))
     else:

@@ -98,7 +98,7 @@ def versions() -> dict[str, str]:
     server = json.loads((HERE / "package.json").read_text(encoding="utf-8"))["optionalDependencies"]
     return {
         "DBOS": _pinned("dbos", "dbos"),
-        "Restate": "and ".join(sorted(set(server.values()))),
+        "Restate": " and ".join(sorted(set(server.values()))),
         "restate-sdk": _pinned("restate", "restate-sdk"),
     }
 

@@ -116,7 +116,7 @@ class _Visit:
         if not way.takes_files:
             await self._turn(process, Turn(way.name, WARM_UP, self.pace.alone_seconds, False, self.done))
         for hot in way.loads:
-            for in_flight in (0,) if way.takes_files else self.pace.in_flight:
+            for in_flight in (0,) if way.takes_files else (n for n in self.pace.in_flight if n <= way.at_most):
                 seconds = self.pace.alone_seconds if in_flight == 1 else self.pace.seconds
                 limit = self.pace.lines if way.takes_files else None
                 turn = Turn(way.name, in_flight, seconds, hot, self.done, limit)
