@@ -19,6 +19,7 @@ PARTS = {
     "floor_peer": "callers",
     "transfer_worker": "worker",
     "hypercorn": "service",
+    "multiprocessing": "service",
     "postgres": "PostgreSQL",
     "temporal": "Temporal",
     "restate-server": "Restate",
@@ -98,7 +99,8 @@ def _part(process: int) -> str:
     name = Path(f"/proc/{process}/comm").read_text().strip()
     if name.startswith("python"):
         words = Path(f"/proc/{process}/cmdline").read_text().split("\0")
-        name = next((_name(word) for word in words[1:] if not word.startswith("-")), name)
+        started = "multiprocessing" if "-c" in words else None  # as Hypercorn starts those that serve
+        name = started or next((_name(word) for word in words[1:] if not word.startswith("-")), name)
     return PARTS.get(name, name)
 
 

@@ -92,7 +92,12 @@ class Page:
         parts = ["# The race against the others", "", "Written by `make bench-peers`; what it means is in the"]
         parts += ["[README](README.md#the-race-against-the-others) beside it.", "", f"{said(self.machine)}; "]
         parts += [", ".join(f"{name} {version}" for name, version in self.versions.items()) + ".", "", self.how(), ""]
-        parts += ["![transfers a second of everybody](peers.svg)", "", "## Express transfers against the others", ""]
+        parts += [
+            "![transfers a second of everybody](peers.svg)",
+            "",
+            "## Express transfers, of the others' transfers a second",
+            "",
+        ]
         parts += ["| | median | | target | |", "|---|--:|---|---|---|"]
         for line in lines(self.results.cells):
             met = {True: "met", False: "**missed**", None: ""}[line.met]

@@ -79,11 +79,11 @@ def lines(cells: Mapping[Cell, Sequence[Measured]]) -> list[Line]:
         for cell, turns in cells.items():
             theirs = cells.get(Cell(other, cell.hot, cell.in_flight), ())
             if cell.way == EXPRESS and len(theirs) == len(turns):
-                name = f"of {other}'s, {loaded(cell.hot)}, {cell.in_flight} in flight"
+                name = f"{other}, {loaded(cell.hot)}, {cell.in_flight} in flight"
                 found.append(Line(name, ratio(rates(turns), rates(theirs)), "ratio", target))
     return found
 
 
 def loaded(hot: bool) -> str:
     """A load, in words."""
-    return "one hot account" if hot else "1,000 accounts"
+    return "a hot account" if hot else "1,000 accounts"

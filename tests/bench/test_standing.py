@@ -80,7 +80,7 @@ def test_the_page_names_whose_books_are_wrong_and_who_is_not_there() -> None:
 
     assert "- Restate: WRONG: 99 credits of 100 transfers" in text
     assert "- pgbench: not there: not here" in text
-    assert "| of DBOS's, 1,000 accounts, 30 in flight | 3.00 | ratio | ≥ 2 | met |" in text
+    assert "| DBOS, 1,000 accounts, 30 in flight | 3.00 | ratio | ≥ 2 | met |" in text
     assert "| DBOS | 5.00 | worker 4.00, PostgreSQL 1.00 |" in text
     assert "| 30 | DBOS | 20.0 | 0.25 | 10.0 | 900.0 | 5.00 | 1.00 | 10.0 | 1.00 |" in text
 
