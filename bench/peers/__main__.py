@@ -31,7 +31,8 @@ def main() -> int:
     with databases() as made:
         described = machine.describe(made.version)
         with progress.status("") as status:
-            results = asyncio.run(race.run(everybody, made, pace, status.update))
+            say = status.update if progress.is_terminal else progress.print
+            results = asyncio.run(race.run(everybody, made, pace, say))
     page = Page(results, pace, absent, versions(), described)
     if arguments.json:
         print(json.dumps(page.as_json()))
