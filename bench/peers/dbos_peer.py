@@ -4,8 +4,8 @@ python -m bench.peers.dbos_peer DATABASE_URL, in an environment of its own. The 
 that it runs once; the datasource writes what a step answered in the step's own transaction, so that the step does too.
 Its system tables are in the same database, in a schema of their own, as its documentation has it for one PostgreSQL.
 
-Workflows are plain functions, each in its caller's thread: as coroutines, which DBOS has too, they were slower here (32
-transfers a second instead of 52), because a coroutine's bookkeeping goes through threads all the same.
+Workflows are plain functions, each in its caller's thread: as coroutines, which DBOS has too, they were slower when
+tried on a busy machine (32 transfers a second; minutes later 52 so), and their bookkeeping uses threads all the same.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ CALLERS = 200
 """Threads: as many as are ever in flight."""
 
 POOL = 20
-"""Connections of each pool: what DBOS takes for its own by itself. 50 were no faster on two cores."""
+"""Connections of each pool: what DBOS takes for its own by itself. Other numbers were not tried."""
 
 _STATEMENTS = {step: sa.text(statement(step, keyed=False)) for step in STEPS}
 

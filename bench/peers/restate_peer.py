@@ -23,7 +23,7 @@ from bench.peers.driving import drive, serve
 from bench.peers.work import Movement
 
 PROCESSES = 1
-"""Of the service. A second one was no faster on two cores, which the server and PostgreSQL share with it."""
+"""Of the service, beside the server, PostgreSQL and the callers on the same two cores. More were not tried."""
 
 HYPERCORN = """
 bind = "127.0.0.1:{port}"
