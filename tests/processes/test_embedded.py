@@ -5,7 +5,6 @@ import json
 import signal
 import socket
 import sys
-from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import pytest
 
 from engine.embedded import free_port
 from tests.processes.conftest import open_accounts
-from tests.support.processes import PATIENCE, Folder, Said, folder
+from tests.support.processes import PATIENCE, Folder, Process, Said, folder
 
 
 @pytest.fixture
