@@ -1,7 +1,8 @@
 """PostgreSQL for the tests: a server of their own from a wheel, or the one that an environment variable names.
 
 Each test gets a database of its own, copied from a migrated template. Durability settings stay
-on, as in production: what is tested is what runs.
+on, as in production: what is tested is what runs. Its folder is in memory where there is enough, since a database
+that is made and dropped for each test is half a second of waiting for a disk.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from sqlalchemy import URL, NullPool, make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from ledger.book import Ledger
+from tests.support.memory import memory
 
 ENVIRONMENT = "DURABLE_TRANSFERS_TEST_POSTGRES_URL"
 """Names a server to use instead, by the URL of a database on it whose role may create databases."""
@@ -45,7 +47,7 @@ class Postgres:
         """The URL of a new database with the ledger's schema and no rows."""
         if self._template is None:
             self._template = self._named(self.create_empty())
-            run(_migrate(self._on(self._template)))
+            run(migrate_once(self._on(self._template)))
         return self._create(f" TEMPLATE {self._template}")
 
     def create_empty(self) -> str:
@@ -88,7 +90,7 @@ def postgres_server() -> Iterator[Postgres]:
         yield postgres
         postgres.drop_template()
         return
-    with tempfile.TemporaryDirectory(prefix="durable-transfers-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(prefix="durable-transfers-", dir=memory(), ignore_cleanup_errors=True) as folder:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv(
                 "XDG_RUNTIME_DIR", folder
@@ -121,6 +123,7 @@ async def _execute(url: URL, statement: str) -> None:
     await engine.dispose()
 
 
-async def _migrate(url: str) -> None:
+async def migrate_once(url: str) -> None:
+    """Give a database the ledger's schema: what the tests' databases are copied from."""
     async with Ledger.open(url):
         pass
