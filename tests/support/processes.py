@@ -91,12 +91,12 @@ class Folder:
         self.started.append(process)
         return process
 
-    async def worker(self, *arguments: str, armed: str = "") -> Process:
-        """Start a worker and wait until it is ready."""
+    async def worker(self, *arguments: str, armed: str = "", anew: bool = False) -> Process:
+        """Start a worker and wait until it is ready; `anew`, in a Python of its own."""
         log = self.path / f"worker-{len(self.started)}.log"
         log.touch()
         process: Process
-        if self.forked:
+        if self.forked and not anew:
             process = self.fork("worker.py", *arguments, armed=armed, output=log, errors=log)
         else:
             process = await self.start("worker.py", *arguments, armed=armed, log=log)
