@@ -6,7 +6,7 @@ The other tests of this folder fork their starters from a process that has impor
 import asyncio
 from collections.abc import Sequence
 
-from typer.main import get_command
+from typer.main import get_group
 
 from starter import app
 from tests.support.databases import only_sqlite
@@ -61,7 +61,7 @@ async def test_every_command_runs_in_a_python_of_its_own(running: Folder) -> Non
 
     said = [await say(TOLD[0][0]), *await asyncio.gather(*(say(command) for command, _ in TOLD[1:]))]
 
-    assert {command[0] for command, _ in TOLD} == set(get_command(app).commands) - {"demo"}
+    assert {command[0] for command, _ in TOLD} == set(get_group(app).commands) - {"demo"}
     assert [each for (_, exit), each in zip(TOLD, said, strict=True) if each.exit != exit] == []
     assert await running.balances("alice", "bob") == [97_00, 2_00]
     assert (await running.audit())["ok"]
