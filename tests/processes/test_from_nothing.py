@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from typer.main import get_group
 
-from starter import app
+from cli.app import command_line
 from tests.support.databases import only_sqlite
 from tests.support.processes import Folder, Said, hear
 
@@ -61,7 +61,7 @@ async def test_every_command_runs_in_a_python_of_its_own(running: Folder) -> Non
 
     said = [await say(TOLD[0][0]), *await asyncio.gather(*(say(command) for command, _ in TOLD[1:]))]
 
-    assert {command[0] for command, _ in TOLD} == set(get_group(app).commands) - {"demo"}
+    assert {command[0] for command, _ in TOLD} == set(get_group(command_line(lambda _: 0)).commands) - {"demo"}
     assert [each for (_, exit), each in zip(TOLD, said, strict=True) if each.exit != exit] == []
     assert await running.balances("alice", "bob") == [97_00, 2_00]
     assert (await running.audit())["ok"]
