@@ -5,6 +5,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 PY := $(BIN)/python
+# Two for each core of a small machine: half of the tests wait for a timer or a process at any time.
+RUNNERS ?= 4
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo up bank test check format bench faults lock clean
@@ -31,7 +33,7 @@ bank: install ## a simulated bank that pays out, with faults on request, until C
 	@$(PY) -m rails.simulated_bank
 
 test: install check ## every check, then every test
-	@$(BIN)/pytest --numprocesses 2 --dist worksteal
+	@$(BIN)/pytest --numprocesses $(RUNNERS) --dist worksteal $(TESTS)
 
 check: install ## format, lint, types, and the shape of the code
 	@$(BIN)/ruff format --check --quiet . || { echo "Run: make format"; exit 1; }

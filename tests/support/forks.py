@@ -1,8 +1,8 @@
 """Forks: real processes that start in a twentieth of a second, because everything is imported before the fork.
 
 A fork server (of the standard library) imports the project once, starts no thread, and forks a process for each that
-is asked for. Such a process has its own pid, its own connections and its own SDK; SIGKILL ends it like any other. It
-dies with the fork server, and the fork server with this process.
+is asked for. Such a process has its own pid, its own connections and its own SDK; SIGKILL ends it like any other. On
+Linux it dies with the fork server, and the fork server with this process.
 
 `Program` runs one of the project's files in such a process, as a shell would: its own arguments, environment, folder
 and output. What it does not show is that the file finds its imports by itself, and that the shell's signals and pipes
@@ -142,7 +142,8 @@ async def _readable(descriptor: int) -> None:
 
 
 def _run(main: Callable[..., None], pipe: Connection, *arguments: Any) -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
     main(pipe, *arguments)
     os._exit(0)  # the SDK's native threads crash the interpreter at exit now and then (sdk-python issue 300)
 
