@@ -42,8 +42,11 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
-    """A PostgreSQL server, started when the first test asks for it."""
-    with postgres_server() as server:
+    """A PostgreSQL server, started when the first test asks for it.
+
+    A database that is made and dropped for each test would be half a second of waiting for a disk.
+    """
+    with postgres_server(memory()) as server:
         yield server
 
 

@@ -6,6 +6,7 @@ The other tests of this folder fork their starters from a process that has impor
 import asyncio
 from collections.abc import Sequence
 
+import pytest
 from typer.main import get_group
 
 from cli.app import command_line
@@ -48,6 +49,7 @@ async def _say(place: Folder, command: Sequence[str]) -> Said:
 
 
 @only_sqlite
+@pytest.mark.timeout(300)
 async def test_every_command_runs_in_a_python_of_its_own(running: Folder) -> None:
     """
     None of them is missing here, each has the answer it is known for, and the books are right.

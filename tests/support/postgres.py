@@ -1,8 +1,7 @@
 """PostgreSQL for the tests: a server of their own from a wheel, or the one that an environment variable names.
 
 Each test gets a database of its own, copied from a migrated template. Durability settings stay
-on, as in production: what is tested is what runs. Its folder is in memory where there is enough, since a database
-that is made and dropped for each test is half a second of waiting for a disk.
+on, as in production: what is tested is what runs.
 """
 
 import asyncio
@@ -20,7 +19,6 @@ from sqlalchemy import URL, NullPool, make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from ledger.book import Ledger
-from tests.support.memory import memory
 
 ENVIRONMENT = "DURABLE_TRANSFERS_TEST_POSTGRES_URL"
 """Names a server to use instead, by the URL of a database on it whose role may create databases."""
@@ -83,14 +81,14 @@ class Postgres:
 
 
 @contextmanager
-def postgres_server() -> Iterator[Postgres]:
-    """A server for the length of the block, with nothing of it left behind."""
+def postgres_server(where: str | None = None) -> Iterator[Postgres]:
+    """A server for the length of the block, with nothing of it left behind. Its files are in a folder of `where`."""
     if url := os.environ.get(ENVIRONMENT):
         postgres = Postgres(url)
         yield postgres
         postgres.drop_template()
         return
-    with tempfile.TemporaryDirectory(prefix="durable-transfers-", dir=memory(), ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(prefix="durable-transfers-", dir=where, ignore_cleanup_errors=True) as folder:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv(
                 "XDG_RUNTIME_DIR", folder
