@@ -5,9 +5,11 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 PY := $(BIN)/python
+# Two for each core of a small machine: half of the tests wait for a timer or a process at any time.
+RUNNERS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up bank test check format bench bench-peers faults lock clean
+.PHONY: help install demo up bank test tests check format bench bench-peers faults lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -30,8 +32,11 @@ up: install ## an embedded Temporal server and a worker, until Ctrl-C
 bank: install ## a simulated bank that pays out, with faults on request, until Ctrl-C
 	@$(PY) -m rails.simulated_bank
 
-test: install check ## every check, then every test
-	@$(BIN)/pytest --numprocesses 2 --dist worksteal
+test: install ## every check, and beside them every test
+	@$(MAKE) --no-print-directory --jobs 2 check tests
+
+tests: install
+	@$(BIN)/pytest --numprocesses $(RUNNERS) --dist worksteal --ignore tests/test_tidy.py $(TESTS)
 
 check: install ## format, lint, types, and the shape of the code
 	@$(BIN)/ruff format --check --quiet . || { echo "Run: make format"; exit 1; }

@@ -1,11 +1,14 @@
 """The fixtures that every test may use: a fresh database, and open books on it.
 
-A test that takes `new_database`, `database_url` or `ledger` runs twice, on SQLite and on PostgreSQL. Neither is
-ever skipped. HYPOTHESIS_PROFILE=thorough makes the property tests search for longer.
+A test that takes `new_database`, `database_url` or `ledger` runs on SQLite, on PostgreSQL, or on both, by the rule in
+`tests/support/databases.py`; neither is ever skipped. HYPOTHESIS_PROFILE=thorough makes the property tests search for
+longer.
 """
 
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -17,11 +20,18 @@ from engine.embedded import EmbeddedServer
 from engine.plugin import ClientPlugin
 from ledger import failpoints
 from ledger.book import Ledger
-from tests.support.databases import DATABASES
+from tests.support.databases import databases_of, has_a_mark
 from tests.support.invariants import check_books
-from tests.support.postgres import Postgres, postgres_server
+from tests.support.memory import memory
+from tests.support.postgres import Postgres, migrate_once, postgres_server, run
 
 _EXIT_STATUS = pytest.StashKey[int]()
+
+_PROMPT = (
+    # By default a deleted workflow is there for another half minute, until the queue's position has been saved.
+    *("--dynamic-config-value", "history.transferProcessorEnsureCloseBeforeDelete=false"),
+    *("--dynamic-config-value", 'history.timerProcessorMaxTimeShift="100ms"'),  # timers are otherwise up to 1 s late
+)
 
 # The databases' speed varies with the machine, and says nothing about a property.
 _UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
@@ -32,19 +42,32 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
-    """A PostgreSQL server, started when the first test asks for it."""
-    with postgres_server() as server:
+    """A PostgreSQL server, started when the first test asks for it.
+
+    A database that is made and dropped for each test would be half a second of waiting for a disk.
+    """
+    with postgres_server(memory()) as server:
         yield server
 
 
-@pytest.fixture(params=DATABASES)
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with the ledger's schema and no rows, to be copied."""
+    path = tmp_path_factory.mktemp("template") / "books.db"
+    run(migrate_once(f"sqlite:///{path}"))
+    return path
+
+
+@pytest.fixture
 def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], str]]:
     """A function that makes a fresh database for the ledger and returns its URL."""
     made: list[str] = []
     if request.param == "sqlite":
+        template: Path = request.getfixturevalue("sqlite_template")
 
         def new_file() -> str:
-            made.append(f"sqlite:///{tmp_path}/books-{len(made)}.db")
+            path = shutil.copy(template, tmp_path / f"books-{len(made)}.db")
+            made.append(f"sqlite:///{path}")
             return made[-1]
 
         yield new_file
@@ -82,19 +105,23 @@ def arm() -> Iterator[Callable[[str], None]]:
 
 
 @pytest.fixture(scope="session")
-async def temporal_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedServer]:
+async def temporal_server() -> AsyncIterator[EmbeddedServer]:
     """A real Temporal server, started when the first test asks for it."""
-    # By default a deleted workflow is there for another half minute, until the queue's position has been saved.
-    at_once = ["--dynamic-config-value", "history.transferProcessorEnsureCloseBeforeDelete=false"]
-    folder = tmp_path_factory.mktemp("temporal")
-    async with EmbeddedServer.running(folder, port=0, ui_port=None, extra=at_once) as server:
-        yield server
+    with tempfile.TemporaryDirectory(prefix="durable-transfers-", dir=memory(), ignore_cleanup_errors=True) as folder:
+        async with EmbeddedServer.running(Path(folder), port=0, ui_port=None, extra=_PROMPT) as server:
+            yield server
 
 
 @pytest.fixture
 async def temporal(temporal_server: EmbeddedServer) -> Client:
     """A client of the Temporal server, with the project's converter."""
     return await Client.connect(temporal_server.address, plugins=[ClientPlugin()])
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test on the databases that the rule gives it, unless it has a mark."""
+    if "new_database" in metafunc.fixturenames and not has_a_mark(metafunc):
+        metafunc.parametrize("new_database", databases_of(metafunc), indirect=True)
 
 
 def pytest_configure() -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.settings import ROOT
+from tests.support.databases import ENVIRONMENT as DATABASES
 
 _SECONDS = 300
 
@@ -22,11 +23,14 @@ class Tested:
 
 
 async def run_tests(report: Path, selection: Sequence[str], environment: dict[str, str] | None = None) -> list[Tested]:
-    """Run what pytest selects, and read its report. A test that hangs, or a run that breaks, counts as wrong."""
+    """Run what pytest selects, and read its report. A test that hangs, or a run that breaks, counts as wrong.
+
+    Each test is there on both databases: what a part wants of one is for its selection to say.
+    """
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--junit-xml={report}", *selection),
         cwd=ROOT,
-        env=os.environ | (environment or {}),
+        env=os.environ | {DATABASES: "both"} | (environment or {}),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,

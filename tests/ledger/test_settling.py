@@ -177,7 +177,7 @@ async def test_a_lone_request_does_not_wait_for_a_whole_bulk(ledger: Ledger) -> 
     It goes with the next piece that is committed, not behind the last one.
     """
     await open_with(ledger, alice=100_000_00, bob=0)
-    lines = settles(PIECE * 6, 1)
+    lines = settles(PIECE * 3, 1)
     bulk = asyncio.create_task(ledger.apply_many(lines))
     await asyncio.sleep(0)
 

@@ -30,7 +30,7 @@ async def place(
     tmp_path: Path, database_url: str, temporal_server: EmbeddedServer, temporal: Client
 ) -> AsyncIterator[Folder]:
     """A folder without a worker."""
-    async with folder(tmp_path, database_url, temporal_server.address) as place:
+    async with folder(tmp_path, database_url, temporal_server.address, forked=True) as place:
         place.more["TEMPORAL_NAMESPACE"] = await _new_namespace(temporal)
         yield place
 

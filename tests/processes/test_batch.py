@@ -69,7 +69,9 @@ async def test_a_worker_killed_in_the_middle_is_replaced_and_every_line_is_moved
     assert (await place.audit())["operations"] == {"applied": 2 * LINES + 2, "rejected": 0, "fenced": 0}
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize(
+    ("new_database", "how"), [("sqlite", signal.SIGKILL), ("postgresql", signal.SIGINT)], indirect=["new_database"]
+)
 async def test_a_starter_killed_in_the_middle_leaves_no_results_and_the_next_one_has_them_all(
     place: Folder, how: signal.Signals
 ) -> None:

@@ -5,7 +5,6 @@ import json
 import signal
 import socket
 import sys
-from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -15,14 +14,14 @@ import pytest
 
 from engine.embedded import free_port
 from tests.processes.conftest import open_accounts
-from tests.support.processes import PATIENCE, Folder, Said, folder
+from tests.support.processes import PATIENCE, Folder, Process, Said, folder
 
 
 @pytest.fixture
 async def laptop(tmp_path: Path) -> AsyncIterator[Folder]:
     """A folder whose processes know of no Temporal. The data folder is inside, and does not exist yet."""
     data = tmp_path / "data"
-    async with folder(tmp_path, f"sqlite:///{data}/ledger.db", None) as laptop:
+    async with folder(tmp_path, f"sqlite:///{data}/ledger.db", None, forked=True) as laptop:
         laptop.more["DURABLE_TRANSFERS_DATA"] = str(data)
         yield laptop
 
@@ -30,7 +29,7 @@ async def laptop(tmp_path: Path) -> AsyncIterator[Folder]:
 async def embedded(laptop: Folder) -> Process:
     """Start a worker with a server of its own, on free ports."""
     port = free_port(0)
-    return await laptop.worker("--embedded", "--port", str(port), "--ui-port", str(free_port(0, avoid=port)))
+    return await laptop.worker("--embedded", "--port", str(port), "--ui-port", str(free_port(0, avoid=port)), anew=True)
 
 
 def note(laptop: Folder) -> Path:
@@ -100,7 +99,7 @@ async def test_ports_that_are_taken_are_left_to_their_owner(laptop: Folder) -> N
             owner.bind(("127.0.0.1", 0))
             owner.listen()
         port, ui_port = first.getsockname()[1], second.getsockname()[1]
-        await laptop.worker("--embedded", "--port", str(port), "--ui-port", str(ui_port))
+        await laptop.worker("--embedded", "--port", str(port), "--ui-port", str(ui_port), anew=True)
         await open_accounts(laptop)
 
         said = await pay(laptop, "T1")

@@ -34,11 +34,18 @@ def library() -> Path:
         pytest.skip(reason=f"localstripe cannot be installed here: {error.stderr.decode()[-300:]}")
 
 
-@pytest.fixture
-def front(library: Path, tmp_path: Path) -> Iterator[Front]:
-    """A fresh Stripe."""
-    with stripe_stand_in(library, tmp_path) as front:
+@pytest.fixture(scope="module")
+def stand_in(library: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+    """A Stripe for all of these tests."""
+    with stripe_stand_in(library, tmp_path_factory.mktemp("stripe")) as front:
         yield front
+
+
+@pytest.fixture
+def front(stand_in: Front) -> Front:
+    """A Stripe that has forgotten everything."""
+    stand_in.forget()
+    return stand_in
 
 
 @pytest.fixture

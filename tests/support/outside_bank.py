@@ -1,7 +1,7 @@
 """The simulated bank as a process of its own, which a test can kill, start again, and make misbehave."""
 
 import asyncio
-import sys
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -11,8 +11,13 @@ from typing import Any
 import httpx
 
 from engine.embedded import free_port
-from engine.settings import ROOT
+from tests.support.forks import Program
 from tests.support.processes import PATIENCE
+
+
+def _client() -> httpx.AsyncClient:
+    """Reading the certificates, which it does not need, would take longer than a test."""
+    return httpx.AsyncClient(timeout=30.0, trust_env=False, verify=False)
 
 
 @dataclass
@@ -22,8 +27,8 @@ class OutsideBank:
     folder: Path
     port: int
     more: tuple[str, ...] = ()
-    process: asyncio.subprocess.Process | None = None
-    client: httpx.AsyncClient = field(default_factory=lambda: httpx.AsyncClient(timeout=30.0, trust_env=False))
+    process: Program | None = None
+    client: httpx.AsyncClient = field(default_factory=lambda: _client())
 
     @property
     def url(self) -> str:
@@ -32,12 +37,9 @@ class OutsideBank:
 
     async def start(self) -> None:
         """Start it, and wait until it answers."""
-        with open(self.folder / "bank.log", "ab") as log:
-            self.process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "rails.simulated_bank", "--port", str(self.port),
-                "--file", str(self.folder / "bank.db"), "--webhook-url", "", *self.more,
-                cwd=ROOT, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
-            )  # fmt: skip  # a command line
+        log, file = self.folder / "bank.log", str(self.folder / "bank.db")
+        options = ("--port", str(self.port), "--file", file, "--webhook-url", "", *self.more)
+        self.process = Program(("rails/simulated_bank.py", *options), self.folder, os.environ, log, log)
         async with asyncio.timeout(PATIENCE):
             while True:
                 assert self.process.returncode is None, (self.folder / "bank.log").read_text()

@@ -45,7 +45,7 @@ class Postgres:
         """The URL of a new database with the ledger's schema and no rows."""
         if self._template is None:
             self._template = self._named(self.create_empty())
-            run(_migrate(self._on(self._template)))
+            run(migrate_once(self._on(self._template)))
         return self._create(f" TEMPLATE {self._template}")
 
     def create_empty(self) -> str:
@@ -81,14 +81,14 @@ class Postgres:
 
 
 @contextmanager
-def postgres_server() -> Iterator[Postgres]:
-    """A server for the length of the block, with nothing of it left behind."""
+def postgres_server(where: str | None = None) -> Iterator[Postgres]:
+    """A server for the length of the block, with nothing of it left behind. Its files are in a folder of `where`."""
     if url := os.environ.get(ENVIRONMENT):
         postgres = Postgres(url)
         yield postgres
         postgres.drop_template()
         return
-    with tempfile.TemporaryDirectory(prefix="durable-transfers-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(prefix="durable-transfers-", dir=where, ignore_cleanup_errors=True) as folder:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv(
                 "XDG_RUNTIME_DIR", folder
@@ -121,6 +121,7 @@ async def _execute(url: URL, statement: str) -> None:
     await engine.dispose()
 
 
-async def _migrate(url: str) -> None:
+async def migrate_once(url: str) -> None:
+    """Give a database the ledger's schema: what the tests' databases are copied from."""
     async with Ledger.open(url):
         pass

@@ -13,6 +13,7 @@ from typing import Any
 
 from engine.settings import ROOT
 from ledger.failpoints import ENVIRONMENT, LOG
+from tests.support.forks import Program
 
 PATIENCE = 60.0
 """How long a test waits for a process, in seconds, before it fails."""
@@ -32,15 +33,22 @@ class Said:
         return json.loads(self.output)
 
 
+Process = asyncio.subprocess.Process | Program
+
+
 @dataclass
 class Folder:
-    """A data folder and the environment of every process that works on it."""
+    """A data folder and the environment of every process that works on it.
+
+    Where `forked` is set, workers and starters are forked from a process that has imported everything (`forks.py`).
+    """
 
     path: Path
     ledger_url: str
     temporal_address: str | None
     more: dict[str, str] = field(default_factory=dict)
-    started: list[asyncio.subprocess.Process] = field(default_factory=list)
+    started: list[Process] = field(default_factory=list)
+    forked: bool = False
 
     @property
     def fired(self) -> Path:
@@ -77,10 +85,21 @@ class Folder:
         self.started.append(process)
         return process
 
-    async def worker(self, *arguments: str, armed: str = "") -> asyncio.subprocess.Process:
-        """Start a worker and wait until it is ready."""
+    def fork(self, *arguments: str, armed: str, output: Path, errors: Path) -> Program:
+        """The same, forked."""
+        process = Program(arguments, self.path, self.environment(armed), output, errors)
+        self.started.append(process)
+        return process
+
+    async def worker(self, *arguments: str, armed: str = "", anew: bool = False) -> Process:
+        """Start a worker and wait until it is ready; `anew`, in a Python of its own."""
         log = self.path / f"worker-{len(self.started)}.log"
-        process = await self.start("worker.py", *arguments, armed=armed, log=log)
+        log.touch()
+        process: Process
+        if self.forked and not anew:
+            process = self.fork("worker.py", *arguments, armed=armed, output=log, errors=log)
+        else:
+            process = await self.start("worker.py", *arguments, armed=armed, log=log)
         async with asyncio.timeout(PATIENCE):
             while "ready:" not in log.read_text():
                 assert process.returncode is None, log.read_text()
@@ -89,7 +108,12 @@ class Folder:
 
     async def starter(self, *arguments: str, armed: str = "") -> Said:
         """Run the starter to its end."""
-        return await hear(await self.start("starter.py", *arguments, armed=armed))
+        if not self.forked:
+            return await hear(await self.start("starter.py", *arguments, armed=armed))
+        output, errors = (self.path / f"starter-{len(self.started)}.{said}" for said in ("out", "err"))
+        process = self.fork("starter.py", *arguments, armed=armed, output=output, errors=errors)
+        async with asyncio.timeout(PATIENCE):
+            return Said(await process.wait(), output.read_text(), errors.read_text())
 
     async def reaches(self, transfer_id: str, status: str) -> None:
         """Wait until the books say this about a transfer."""
@@ -119,9 +143,11 @@ async def hear(process: asyncio.subprocess.Process) -> Said:
 
 
 @asynccontextmanager
-async def folder(path: Path, ledger_url: str, temporal_address: str | None) -> AsyncIterator[Folder]:
+async def folder(
+    path: Path, ledger_url: str, temporal_address: str | None, forked: bool = False
+) -> AsyncIterator[Folder]:
     """A folder whose processes are all ended with the test."""
-    folder = Folder(path, ledger_url, temporal_address)
+    folder = Folder(path, ledger_url, temporal_address, forked=forked)
     try:
         yield folder
     finally:

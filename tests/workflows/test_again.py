@@ -8,8 +8,10 @@ from engine.submitting import KeyReused
 from ledger.account import AccountStatus
 from ledger.operation import SetAccountStatus
 from tests.support.bank import Bank
+from tests.support.databases import both_databases
 
 
+@both_databases
 async def test_fifty_callers_of_one_id_get_one_effect_and_equal_answers(bank: Bank) -> None:
     """
     Submit it as often as you like, from as many places as you like.

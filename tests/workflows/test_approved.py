@@ -9,7 +9,7 @@ from activities.approvals import Consent
 from engine import approving
 from engine.approving import Refused
 from tests.support.bank import PATIENCE, Bank
-from tests.support.databases import only_sqlite
+from tests.support.databases import both_databases, only_sqlite
 from tests.support.people import approve, asked_for, deny, end, guard, start
 
 
@@ -34,6 +34,7 @@ async def test_a_transfer_moves_when_enough_people_have_approved(bank: Bank) -> 
     assert await bank.balances() == [75_00, 25_00, 0]
 
 
+@both_databases
 async def test_two_who_approve_at_once_are_two(bank: Bank) -> None:
     """
     In whichever order they are recorded and answered.
@@ -122,6 +123,7 @@ async def test_a_cancel_ends_the_waiting(bank: Bank) -> None:
     assert await bank.balances() == [100_00, 0, 0]
 
 
+@both_databases
 async def test_approve_against_deny_has_one_winner(bank: Bank) -> None:
     """
     Both at once, many times: settled with every cent moved, or cancelled with none, and both are told so.

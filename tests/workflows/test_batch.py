@@ -12,6 +12,7 @@ from engine.batching import Batches, batch_workflow_id
 from engine.submitting import KeyReused
 from ledger.transfer import Transfer
 from tests.support.bank import PATIENCE, Bank
+from tests.support.databases import both_databases
 
 SHA256 = "ab" * 32
 
@@ -87,6 +88,7 @@ async def test_a_line_whose_id_has_other_content_is_told_what_differs(bank: Bank
     assert await bank.balances() == [95_00, 5_00, 0]
 
 
+@both_databases
 async def test_a_line_in_the_middle_of_a_single_transfer_settles_and_its_workflow_sees_a_replay(bank: Bank) -> None:
     """
     The transfer waits in front of its credit; the batch credits it with the same key.

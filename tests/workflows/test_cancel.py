@@ -9,6 +9,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from activities.messages import TransferOutcome, TransferRequest
 from ledger import operations
 from tests.support.bank import Bank
+from tests.support.databases import both_databases
 
 Arm = Callable[[str], None]
 
@@ -156,6 +157,7 @@ async def test_a_cancel_while_the_credit_does_not_answer_and_has_not_happened(ba
     assert await bank.balances() == [100_00, 0, 0]
 
 
+@both_databases
 async def test_a_cancel_while_an_attempt_hangs_is_answered_and_the_attempt_meets_the_fence(bank: Bank) -> None:
     """
     The hanging attempt's time runs out, the refund fences the credit; then the attempt wakes up and does its work.

@@ -13,9 +13,10 @@ from ledger.entries.split import MOST_SHARES
 from ledger.errors import MalformedRequest
 from ledger.operation import OpenAccount
 from tests.support.bank import PATIENCE, Bank
-from tests.support.databases import only_sqlite
+from tests.support.databases import both_databases, only_sqlite
 
 
+@both_databases
 async def test_a_split_is_paid_once_however_many_ask(bank: Bank) -> None:
     """
     Fifty callers at once are told the same, and so is one who comes later.

@@ -12,6 +12,7 @@ from ledger.operation import SetAccountStatus
 from ledger.story import read_story
 from ledger.transfer import Status
 from tests.support.bank import Bank
+from tests.support.databases import both_databases
 
 
 async def explain(bank: Bank, request: TransferRequest) -> Explanation:
@@ -47,6 +48,7 @@ async def refund_because_bob_is_closed(bank: Bank, request: TransferRequest) -> 
     await bank.ledger.apply(SetAccountStatus("bob", AccountStatus.OPEN))
 
 
+@both_databases
 async def test_a_settled_transfer_is_told_from_its_start_to_its_delivery(bank: Bank) -> None:
     """
     The books' lines in the order of their effects, Temporal's around them, and the proof that it moved once.

@@ -11,7 +11,7 @@ from engine.submitting import KeyReused
 from ledger.errors import MalformedRequest
 from ledger.transfer import Status
 from tests.support.bank import PATIENCE, Bank
-from tests.support.databases import only_sqlite
+from tests.support.databases import both_databases, only_sqlite
 
 DAY = 24 * 3600
 CAPTURE = Decision(captures=20_00)
@@ -59,6 +59,7 @@ async def test_a_hold_expires(bank: Bank) -> None:
     assert await bank.balances() == [100_00, 0, 0]
 
 
+@both_databases
 async def test_of_twenty_decisions_at_once_one_is_taken(bank: Bank) -> None:
     """Captures of different amounts and voids race; the books have the one that was taken, once."""
     request = held(bank)

@@ -9,7 +9,7 @@ from activities.limits import LimitChange
 from engine.limits import set_limits
 from ledger.limits import NONE, Limits, SetLimits
 from tests.support.bank import PATIENCE, Bank
-from tests.support.databases import only_sqlite
+from tests.support.databases import both_databases, only_sqlite
 
 
 async def test_a_transfer_beyond_a_limit_is_rejected_and_told_so_again(bank: Bank) -> None:
@@ -36,6 +36,7 @@ async def test_a_transfer_beyond_a_limit_is_rejected_and_told_so_again(bank: Ban
     assert await bank.balances() == [75_00, 25_00, 0]
 
 
+@both_databases
 async def test_of_two_transfers_at_once_only_one_fits(bank: Bank) -> None:
     """
     Whichever debit is first uses the limit up; the other is rejected, and both callers know.

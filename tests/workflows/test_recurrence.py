@@ -47,9 +47,11 @@ async def test_temporal_takes_when_it_recurs_as_we_do(idle_bank: Bank, order: Or
 
     theirs = await idle_bank.recurring.between(ours.recurring_id, begin, end)
 
+    recurrence = ours.recurrence()  # read once, for what recurs needs it at least
     minutes = (begin + timedelta(minutes=minute) for minute in range((end - begin) // timedelta(minutes=1)))
+    possible = [minute for minute in minutes if recurrence.has(int(minute.timestamp()))]
     assert theirs
-    assert [minute for minute in minutes if ours.recurs_at(minute)] == theirs
+    assert [minute for minute in possible if ours.recurs_at(minute)] == theirs
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from temporalio.service import RPCError
 from activities.recurring import RecurringOrder
 from ledger import operations
 from tests.support.bank import DAYS, PATIENCE, Bank
-from tests.support.databases import only_sqlite
+from tests.support.databases import both_databases, only_sqlite
 from tests.workflows.conftest import Order
 from workflows.search_attributes import NEEDS_ATTENTION
 
@@ -53,6 +53,7 @@ async def test_two_backfills_of_the_same_days_pay_each_of_them_once(bank: Bank, 
     ]
 
 
+@both_databases
 async def test_callers_and_a_backfill_at_the_same_time_pay_each_day_once(bank: Bank, order: Order) -> None:
     """
     All at once, while nobody has seen the end of anything.

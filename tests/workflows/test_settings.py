@@ -7,6 +7,7 @@ from ledger.account import AccountStatus
 from ledger.operation import SetAccountStatus
 from ledger.operations import deposit
 from tests.support.bank import PATIENCE, Bank
+from tests.support.databases import both_databases
 
 
 async def change(bank: Bank, account_id: str, status: AccountStatus, expected_version: int | None = None) -> str:
@@ -36,6 +37,7 @@ async def test_an_attempt_that_comes_late_does_not_undo_a_later_setting(bank: Ba
     assert await bank.ledger.next_setting("alice") == 3
 
 
+@both_databases
 async def test_a_busy_account_can_be_frozen(bank: Bank) -> None:
     """
     Between the look and the setting there are always postings; they take no numbers, so nobody looks twice.

@@ -15,11 +15,12 @@ from engine.sweeping import TemporalWorkflows
 from ledger import operations
 from ledger.transfer import Status
 from tests.support.bank import PATIENCE, Bank
-from tests.support.databases import only_sqlite
+from tests.support.databases import both_databases, only_sqlite
 
 Arm = Callable[[str], None]
 
 
+@both_databases
 async def test_two_sweeps_at_once_finish_everything_once(bank: Bank) -> None:
     """
     Both find the same transfers, and start them under the same ids.
@@ -37,6 +38,7 @@ async def test_two_sweeps_at_once_finish_everything_once(bank: Bank) -> None:
     assert [len(bank.notifier.keys(request.transfer_id)) for request in requests] == [1] * len(requests)
 
 
+@both_databases
 async def test_a_sweep_beside_callers_and_cancels_changes_nothing_about_the_promise(bank: Bank) -> None:
     """
     Swept, submitted and cancelled in the same moment: each ends one way, and everybody is told the same.

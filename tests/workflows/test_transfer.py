@@ -12,6 +12,7 @@ from ledger.operation import SetAccountStatus
 from ledger.operations import deposit
 from ledger.transfer import Status
 from tests.support.bank import Bank
+from tests.support.databases import both_databases
 
 
 async def test_money_moves_and_the_outside_is_told_once(bank: Bank) -> None:
@@ -152,6 +153,7 @@ async def test_no_cached_workflow_is_needed(idle_bank: Bank) -> None:
     assert await idle_bank.balances() == [75_00, 25_00, 0]
 
 
+@both_databases
 async def test_many_transfers_at_once_between_few_accounts_keep_the_sum(bank: Bank) -> None:
     """
     Alice pays Bob and Carol forty times 5.00, of which twenty are covered: twenty settle, twenty are rejected.

@@ -20,11 +20,11 @@ from ledger.book import Ledger
 from ledger.operation import OpenAccount
 from ledger.operations import deposit
 from tests.faults.crash import caller, instrumented_worker
-from tests.faults.crash.forks import Fork
 from tests.faults.crash.instrumented_worker import Place
 from tests.faults.crash.receiver import Receiver
 from tests.faults.crash.scenarios import FUNDS, Said, Scenario, b_of
 from tests.faults.evidence import Answer, Rows, read_rows
+from tests.support.forks import Fork
 
 LEAST_PATIENCE = 120.0
 

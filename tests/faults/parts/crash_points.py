@@ -14,11 +14,11 @@ from engine.embedded import EmbeddedServer
 from engine.plugin import ClientPlugin
 from tests.faults.crash.branch import Surroundings, open_branch
 from tests.faults.crash.cases import FATES, Case, Site, discover, one_of_each
-from tests.faults.crash.forks import warm_up
 from tests.faults.crash.playing import Tally, play
 from tests.faults.crash.receiver import receiving
 from tests.faults.crash.scenarios import SCENARIOS, Scenario
 from tests.faults.run import Run
+from tests.support.forks import warm_up
 
 AT_ONCE = 6
 """Branches that are open at the same time: most of a case is waiting for a timer."""
