@@ -9,7 +9,7 @@ import shutil
 
 _PLACE = "/dev/shm"
 _ENOUGH = 4 * 2**30
-"""Two runners with a PostgreSQL and a Temporal each use an eighth of this."""
+"""For four runners: PostgreSQL lets its log grow to a gigabyte before it cuts it down (`max_wal_size`)."""
 
 
 def memory() -> str | None:
