@@ -27,14 +27,18 @@ def insert(connection: Connection, table: Table, columns: tuple[str, ...], rows:
     if not rows:
         return
     names = ", ".join(columns)
-    into = f"INSERT INTO {table.name} ({names})"
     if connection.dialect.name == "sqlite":
-        _run_on_sqlite(
-            connection, rows, f"{into} {_values(len(columns), 1)}", f"{into} {_values(len(columns), TOGETHER)}"
-        )
+        insert_into(connection, table.name, columns, rows)
     else:
+        into = f"INSERT INTO {table.name} ({names})"
         opened = f"SELECT {names} FROM {_unnest(table, columns)} ORDER BY row_number"
         connection.execute(text(f"{into} {opened}"), _by_column(columns, rows))
+
+
+def insert_into(connection: Connection, table: str, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
+    """Insert rows into a table of SQLite, in order."""
+    into = f"INSERT INTO {table} ({', '.join(columns)})"
+    _run_on_sqlite(connection, rows, f"{into} {_values(len(columns), 1)}", f"{into} {_values(len(columns), TOGETHER)}")
 
 
 def update(connection: Connection, table: Table, key: str, columns: tuple[str, ...], rows: Sequence[Row]) -> None:

@@ -128,7 +128,7 @@ def key_of(request: Request) -> str:
         case Operation():
             return request.key
         case MarkDelivered():
-            return request.notification_key
+            return request.notification_keys[0]
         case Settle():
             return f"{request.transfer.id}/settle"
         case _:
