@@ -59,8 +59,8 @@ async def measure(databases: Databases, quick: bool, lines: int | None = None) -
         "From the start of `starter.py batch` (hashing, reading, 4,000 lines at a time) to its results file; "
         "1,000 accounts in one currency; a worker and an embedded server beside it on the same cores. Raw SQL writes "
         "the same rows of as many transfers with one INSERT ... SELECT for each table, under the same constraints and "
-        "triggers, in one transaction. Processor time is what each process used meanwhile; at 10,000 a second two cores "
-        "have 200 µs for each transfer. With fewer lines than 500,000 the tenths are short and say little.",
+        "triggers, in one transaction. Processor time is what each process used meanwhile; at 10,000 a second two "
+        "cores have 200 µs for each transfer. With fewer lines than 500,000 the tenths are short and say little.",
         found,
     )
 
