@@ -10,7 +10,7 @@ import os
 import sys
 import tempfile
 import time
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -42,12 +42,41 @@ PROCESSES = ("worker", "starter", "Temporal server", "PostgreSQL")
 
 @dataclass(slots=True)
 class Run:
-    """What one batch took: in all, in its first and last tenth (transfers/s), and of each process what `Watch` saw."""
+    """What one batch took: transfers/s, its commits (instant in microseconds, transfers), and what was watched."""
 
     rate: float
-    tenths: tuple[float, float]
-    warm: int
+    commits: list[tuple[int, int]]
     watched: dict[str, Watch]
+
+    @property
+    def warm(self) -> int:
+        """The instant (microseconds) after `WARM` lines."""
+        return self.commits[bisect_left(self._done, min(WARM, self._done[-1]))][0]
+
+    @property
+    def tenths(self) -> tuple[float, float]:
+        """Transfers a second in the first and in the last tenth."""
+        count = self._done[-1]
+        return self._between(1, count // 10), self._between(count - count // 10, count)
+
+    def sizes(self, process: str) -> list[tuple[float, float]]:
+        """A process's size (MiB) by how many lines were settled; at most a hundred points."""
+        begins, ends = self.commits[0][0], self.commits[-1][0]
+        instants, done = [at for at, _ in self.commits], [0, *self._done]
+        seen = [(at, size) for at, size in self.watched[process].seen if begins <= at <= ends]
+        points = [(float(done[bisect_right(instants, at)]), size / 2**20) for at, size in seen]
+        return points[:: max(1, len(points) // 100)]
+
+    @property
+    def _done(self) -> list[int]:
+        return list(accumulate(many for _, many in self.commits))
+
+    def _between(self, first: int, last: int) -> float:
+        """The rate from the commit in which the first is settled to that of the last, of what came between."""
+        done = self._done
+        start, end = bisect_left(done, max(first, done[0])), bisect_left(done, last)
+        end = max(end, start + 1) if start + 1 < len(done) else end
+        return (done[end] - done[start]) * 1e6 / max(self.commits[end][0] - self.commits[start][0], 1)
 
 
 async def measure(databases: Databases, quick: bool, lines: int | None = None) -> Figure:
@@ -115,8 +144,7 @@ async def batch(databases: Databases, backend: str, count: int) -> Run:
             async with _worker(data, environment) as pid:
                 watched = {name: Watch(psutil.Process(of)) for name, of in ({"worker": pid} | pids).items()}
                 seconds = await _starter(data, environment, count, watched)
-        tenths, warm = await _tenths(url, count)
-        return Run(count / seconds, tenths, warm, watched)
+        return Run(count / seconds, await _commits(url), watched)
 
 
 def _write_file(path: Path, load: Load, count: int) -> None:
@@ -166,22 +194,11 @@ async def _starter(data: Path, environment: dict[str, str], count: int, watched:
     return taken
 
 
-async def _tenths(url: str, count: int) -> tuple[tuple[float, float], int]:
-    """Transfers a second in the first and the last tenth, and the instant (microseconds) after `WARM` lines.
-
-    A tenth is taken from the commit in which it begins to the one in which it ends, with as many as came between.
-    """
+async def _commits(url: str) -> list[tuple[int, int]]:
+    """When the batch's transfers came into the books (microseconds), and how many each time."""
     engine = open_database(parse_url(url), read_only=True, bounds=AUDITING)
     commits = text("SELECT changed_at, COUNT(*) FROM transfers GROUP BY changed_at ORDER BY changed_at")
     async with reading(engine) as connection:
         found = [(int(at), int(many)) for at, many in await connection.execute(commits)]
     await engine.dispose()
-    done = list(accumulate(many for _, many in found))
-
-    def rate(first: int, last: int) -> float:
-        start, end = bisect_left(done, max(first, done[0])), bisect_left(done, last)
-        end = max(end, start + 1) if start + 1 < len(found) else end
-        return (done[end] - done[start]) * 1e6 / max(found[end][0] - found[start][0], 1)
-
-    warm = found[bisect_left(done, min(WARM, count))][0]
-    return (rate(1, count // 10), rate(count - count // 10, count)), warm
+    return found
