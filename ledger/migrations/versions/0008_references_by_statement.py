@@ -20,19 +20,19 @@ branch_labels = None
 depends_on = None
 
 REFERENCES = {
-    "operations": ("added.transfer_id IS NOT NULL AND (SELECT 1 FROM transfers WHERE id = added.transfer_id) IS NULL",),
+    "operations": (("transfer_id", "transfers WHERE id = added.transfer_id"),),
     "postings": (
-        "(SELECT 1 FROM operations WHERE key = added.operation_key) IS NULL",
-        "(SELECT 1 FROM accounts WHERE id = added.debit_account_id AND currency = added.currency) IS NULL",
-        "(SELECT 1 FROM accounts WHERE id = added.credit_account_id AND currency = added.currency) IS NULL",
+        ("operation_key", "operations WHERE key = added.operation_key"),
+        ("debit_account_id, currency", "accounts WHERE id = added.debit_account_id AND currency = added.currency"),
+        ("credit_account_id, currency", "accounts WHERE id = added.credit_account_id AND currency = added.currency"),
     ),
     "transfer_events": (
-        "(SELECT 1 FROM transfers WHERE id = added.transfer_id) IS NULL",
-        "(SELECT 1 FROM operations WHERE key = added.operation_key) IS NULL",
+        ("transfer_id", "transfers WHERE id = added.transfer_id"),
+        ("operation_key", "operations WHERE key = added.operation_key"),
     ),
-    "notifications": ("(SELECT 1 FROM transfers WHERE id = added.transfer_id) IS NULL",),
+    "notifications": (("transfer_id", "transfers WHERE id = added.transfer_id"),),
 }
-"""What a new row of each table must not be."""
+"""The columns of each table that refer to a row of another one, and that row. Each is looked for once."""
 
 FOREIGN_KEYS = {
     "operations": ("operations_transfer_id_fkey",),
@@ -44,12 +44,15 @@ FOREIGN_KEYS = {
 TRIGGER = """
 CREATE FUNCTION ledger_{table}_refer() RETURNS trigger LANGUAGE plpgsql SET enable_seqscan = off AS $$
 BEGIN
-    IF EXISTS (SELECT 1 FROM new_rows AS added WHERE {dangling}) THEN
+    IF {dangling} THEN
         RAISE EXCEPTION '{table}: a row refers to what is not there' USING ERRCODE = 'foreign_key_violation';
     END IF;
     RETURN NULL;
 END $$;
 """
+
+DANGLING = """EXISTS (SELECT 1 FROM (SELECT DISTINCT {columns} FROM new_rows) AS added
+        WHERE added.{first} IS NOT NULL AND (SELECT 1 FROM {row}) IS NULL)"""
 
 FIRES = """
 CREATE TRIGGER {table}_refer AFTER INSERT ON {table} REFERENCING NEW TABLE AS new_rows
@@ -62,8 +65,9 @@ def upgrade() -> None:
     connection = op.get_bind()
     if connection.dialect.name != "postgresql":
         return
-    for table, dangling in REFERENCES.items():
-        connection.exec_driver_sql(TRIGGER.format(table=table, dangling=" OR ".join(f"({d})" for d in dangling)))
+    for table, references in REFERENCES.items():
+        asked = [DANGLING.format(columns=c, first=c.partition(",")[0], row=row) for c, row in references]
+        connection.exec_driver_sql(TRIGGER.format(table=table, dangling=" OR ".join(asked)))
         connection.exec_driver_sql(FIRES.format(table=table))
         for name in FOREIGN_KEYS[table]:
             connection.exec_driver_sql(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
