@@ -1,4 +1,4 @@
-"""PostgreSQL: that what a row refers to is there is asked once for each statement, and no longer for each row.
+"""PostgreSQL: the same rules at half the cost. What rows refer to is asked once for each statement, not for each row.
 
 A foreign key asks for every row by itself, and locks what it finds: fifteen questions for each transfer, which were
 more than half of the time that PostgreSQL took to write it (57 of 103 µs). The lock guards against a parent that goes
@@ -6,6 +6,9 @@ or changes its key while its child is being written. Here none ever does: operat
 deleted, and their keys never change, by triggers that stand. So it is enough to ask whether it is there, of all rows
 of a statement at once. The functions set `enable_seqscan`, because their plans are kept, and a plan that was made
 while the tables were small would read all of them for ever.
+
+What an id may look like is said in other words: a pattern that counts to 128 took 6 microseconds for each row, one that
+does not takes a quarter of one.
 
 A notification's row is changed once, when it is delivered; half-full pages have room for that on the same page.
 
@@ -41,6 +44,8 @@ FOREIGN_KEYS = {
     "notifications": ("notifications_transfer_id_fkey",),
 }
 
+IS_ID = "id ~ '^[A-Za-z0-9._:-]+$' AND length(id) <= 128"
+
 TRIGGER = """
 CREATE FUNCTION ledger_{table}_refer() RETURNS trigger LANGUAGE plpgsql SET enable_seqscan = off AS $$
 BEGIN
@@ -71,6 +76,9 @@ def upgrade() -> None:
         connection.exec_driver_sql(FIRES.format(table=table))
         for name in FOREIGN_KEYS[table]:
             connection.exec_driver_sql(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
+    for table in ("accounts", "transfers"):
+        connection.exec_driver_sql(f"ALTER TABLE {table} DROP CONSTRAINT {table}_id_check")
+        connection.exec_driver_sql(f"ALTER TABLE {table} ADD CONSTRAINT {table}_id_check CHECK ({IS_ID})")
     connection.exec_driver_sql("ALTER TABLE notifications SET (fillfactor = 50)")
 
 
