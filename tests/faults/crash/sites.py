@@ -43,7 +43,7 @@ from ledger.writer import BeforeCommit, Work, Writer
 
 T = TypeVar("T")
 _STATEMENT = re.compile(
-    r"\s*(SELECT|INSERT|UPDATE|DELETE|BEGIN)\b(?:.*?\b(?:FROM|INTO|UPDATE)\s+([a-z_]+))?", re.DOTALL
+    r"\s*(SELECT|INSERT|UPDATE|DELETE|BEGIN|CREATE|WITH)\b(?:.*?\b(?:FROM|INTO|UPDATE)\s+([a-z_]+))?", re.DOTALL
 )
 _UPDATE = re.compile(r"\s*UPDATE\s+([a-z_]+)")
 
