@@ -10,7 +10,19 @@ from functools import partial
 
 from rich.console import Console
 
-from bench import bulk, command_line, express, group_commit, growth, hot_account, machine, million, report, transfer
+from bench import (
+    bulk,
+    command_line,
+    express,
+    group_commit,
+    growth,
+    hot_account,
+    levers,
+    machine,
+    million,
+    report,
+    transfer,
+)
 from bench.databases import Databases, databases
 from bench.figure import Figure
 
@@ -27,6 +39,7 @@ FIGURES: dict[str, Callable[[Databases, bool], Awaitable[Figure]]] = {
 
 PAGES: dict[str, Callable[[Databases, bool], Awaitable[Figure]]] = {
     "growth": growth.measure,
+    "levers": levers.measure,
 }
 """Those that take long, and have a page of their own in docs/bench/: only if asked for."""
 
@@ -66,7 +79,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m bench",
         description="Medians and ratios of one run, each beside its target. Takes some minutes; close what else runs.",
-        epilog="A whole run (no --quick, no --only) is written to docs/bench/README.md; growth to a page of its own.",
+        epilog="A whole run (no --quick, no --only) is written to docs/bench/; growth and levers by themselves.",
     )
     parser.add_argument(
         "--only", metavar="NAME", action="append", choices=[*FIGURES, *PAGES], help=", ".join([*FIGURES, *PAGES])

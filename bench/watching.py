@@ -23,23 +23,23 @@ class Watch:
     @contextlib.asynccontextmanager
     async def looking(self) -> AsyncIterator[None]:
         """Look for the length of the block, or until the process is gone."""
-        self.before = self._seconds()
+        self.before = self.seconds()
         task = asyncio.create_task(self._look())
         try:
             yield
         finally:
             task.cancel()
             with contextlib.suppress(psutil.NoSuchProcess):
-                self.used = self._seconds() - self.before
+                self.used = self.seconds() - self.before
 
     async def _look(self) -> None:
         while self.process.is_running():
             with contextlib.suppress(psutil.NoSuchProcess):
                 self.seen.append((time.time_ns() // 1000, self.process.memory_info().rss))
-                self.used = self._seconds() - self.before
+                self.used = self.seconds() - self.before
             await asyncio.sleep(1 / LOOKS_PER_SECOND)
 
-    def _seconds(self) -> float:
+    def seconds(self) -> float:
         """The processor time of the process and of all children it has or had. A zombie's is still there."""
         times = self.process.cpu_times()
         used = times.user + times.system + times.children_user + times.children_system
