@@ -14,14 +14,13 @@ from temporalio.exceptions import ApplicationError
 
 from activities.batch_messages import BatchRequest, ChunkOutcome, ChunkRequest, LineAnswer
 from activities.messages import LegOutcome
-from activities.notifiers import Notifier
+from activities.notifiers import Deliverable, Notifier
 from ledger.book import Ledger
 from ledger.books import Notification
 from ledger.errors import MalformedRequest
 from ledger.failpoints import passing
 from ledger.keys import Leg, notification_key, operation_key
 from ledger.operation import MarkDelivered, Outcome, Settle
-from ledger.reader import PendingNotification
 from ledger.transfer import Status
 
 HEARTBEAT_SECONDS = 1.0
@@ -71,11 +70,12 @@ class BatchActivities:
             activity.logger.warning(
                 "%s of %s notifications are left to the sweep: %s", len(pending) - len(arrived), len(pending), error
             )
-        await self._ledger.apply_many([MarkDelivered(key) for key in arrived])
+        if arrived:
+            await self._ledger.apply(MarkDelivered(tuple(arrived)))
 
-    async def _pending(self, outcomes: Sequence[Outcome]) -> list[PendingNotification]:
+    async def _pending(self, outcomes: Sequence[Outcome]) -> list[Deliverable]:
         """What these outcomes have put into the outbox. Only what may have left it since is looked for there."""
-        fresh: dict[str, PendingNotification] = {}
+        fresh: dict[str, Deliverable] = {}
         earlier: set[str] = set()
         for outcome in outcomes:
             if (state := outcome.state) is None or not state.status.terminal:
@@ -84,7 +84,7 @@ class BatchActivities:
             if outcome.replayed or outcome.key_reused:
                 earlier.add(key)
             else:
-                fresh[key] = PendingNotification(key, Notification(key, state).body, None)
+                fresh[key] = Notification(key, state)
         if looked_for := earlier - fresh.keys():
             return [*fresh.values(), *await self._ledger.undelivered_among(sorted(looked_for))]
         return list(fresh.values())
@@ -95,8 +95,14 @@ def _otherwise(requests: Sequence[Settle], outcomes: Sequence[Outcome]) -> list[
     return [
         answer
         for place, (request, outcome) in enumerate(zip(requests, outcomes, strict=True))
-        if (answer := _line(place, request, outcome))[1:] != (Status.SETTLED, None, False)
+        if not _is_plainly_settled(request, outcome)
+        and (answer := _line(place, request, outcome))[1:] != (Status.SETTLED, None, False)
     ]
+
+
+def _is_plainly_settled(request: Settle, outcome: Outcome) -> bool:
+    state = outcome.state  # the answer to nearly every line, so it is looked for first
+    return state is not None and state.status is Status.SETTLED and state.detail == request.mark and outcome.applied
 
 
 def _line(place: int, request: Settle, outcome: Outcome) -> LineAnswer:

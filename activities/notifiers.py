@@ -17,7 +17,6 @@ from standardwebhooks import Webhook
 from standardwebhooks.webhooks import EmptyWebhookSecretError
 
 from ledger.errors import MalformedRequest
-from ledger.reader import PendingNotification
 
 WEBHOOK_URL = "DURABLE_TRANSFERS_WEBHOOK_URL"
 WEBHOOK_SECRET = "DURABLE_TRANSFERS_WEBHOOK_SECRET"
@@ -32,13 +31,25 @@ class DeliveryFailed(Exception):
     """The receiver did not say that it took the notification. It may have: deliver it again with the same key."""
 
 
+class Deliverable(Protocol):
+    """A notification on its way: its key, and the JSON text to deliver."""
+
+    @property
+    def key(self) -> str:
+        """The key it is delivered under."""
+
+    @property
+    def body(self) -> str:
+        """What is delivered."""
+
+
 class Notifier(Protocol):
     """Delivers a body (JSON text) under a key, at least once. Raises DeliveryFailed when it may not have arrived."""
 
     async def deliver(self, key: str, body: str) -> None:
         """Deliver, or raise DeliveryFailed."""
 
-    async def deliver_many(self, pending: Sequence[PendingNotification], arrived: list[str]) -> None:
+    async def deliver_many(self, pending: Sequence[Deliverable], arrived: list[str]) -> None:
         """Deliver many; the keys of those that arrive are added to `arrived`. Raises DeliveryFailed if one does not."""
 
     async def aclose(self) -> None:
@@ -52,7 +63,7 @@ class LogNotifier:
         """Write one line. Never fails."""
         _log.info("%s %s", key, body)
 
-    async def deliver_many(self, pending: Sequence[PendingNotification], arrived: list[str]) -> None:
+    async def deliver_many(self, pending: Sequence[Deliverable], arrived: list[str]) -> None:
         """Write one line for all of them, and each of them only at the level of debugging. Never fails."""
         if pending:
             _log.info("%s notifications, %s to %s", len(pending), pending[0].key, pending[-1].key)
@@ -92,7 +103,7 @@ class WebhookNotifier:
         if not response.is_success:
             raise DeliveryFailed(f"{self._url} answered {response.status_code}")
 
-    async def deliver_many(self, pending: Sequence[PendingNotification], arrived: list[str]) -> None:
+    async def deliver_many(self, pending: Sequence[Deliverable], arrived: list[str]) -> None:
         """POST each of them, some at a time."""
         await each(self.deliver, pending, arrived)
 
@@ -102,7 +113,7 @@ class WebhookNotifier:
 
 
 async def each(
-    deliver: Callable[[str, str], Awaitable[None]], pending: Sequence[PendingNotification], arrived: list[str]
+    deliver: Callable[[str, str], Awaitable[None]], pending: Sequence[Deliverable], arrived: list[str]
 ) -> None:
     """Deliver one after the other, `TOGETHER` at a time; stop at the first that fails, with its DeliveryFailed."""
     waiting, failed = deque(pending), list[DeliveryFailed]()

@@ -52,5 +52,5 @@ class NotifyActivities:
         await passing("notify.before_delivery", [request.key])
         await self._notifier.deliver(notification.key, notification.body)
         await passing("notify.after_delivery", [request.key])
-        await self._ledger.apply(MarkDelivered(request.key))
+        await self._ledger.apply(MarkDelivered((request.key,)))
         return True

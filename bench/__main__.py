@@ -10,7 +10,19 @@ from functools import partial
 
 from rich.console import Console
 
-from bench import bulk, command_line, express, group_commit, hot_account, machine, million, report, transfer
+from bench import (
+    bulk,
+    command_line,
+    express,
+    group_commit,
+    growth,
+    hot_account,
+    levers,
+    machine,
+    million,
+    report,
+    transfer,
+)
 from bench.databases import Databases, databases
 from bench.figure import Figure
 
@@ -25,12 +37,20 @@ FIGURES: dict[str, Callable[[Databases, bool], Awaitable[Figure]]] = {
 }
 
 
+PAGES: dict[str, Callable[[Databases, bool], Awaitable[Figure]]] = {
+    "growth": growth.measure,
+    "levers": levers.measure,
+}
+"""Those that take long, and have a page of their own in docs/bench/: only if asked for."""
+
+
 def main() -> int:
     """Run what was asked for. Returns 0: a missed target is a figure, not a failed test."""
     arguments = _arguments()
     names = arguments.only or list(FIGURES)
     if arguments.lines:
         FIGURES["bulk"] = partial(bulk.measure, lines=arguments.lines)
+        PAGES["growth"] = partial(growth.measure, lines=arguments.lines)
     progress = Console(stderr=True)
     with databases() as made:
         described = machine.describe(made.version)
@@ -42,25 +62,32 @@ def main() -> int:
         print(json.dumps(report.as_json(figures, described)))
     else:
         report.show(figures, described, Console())
-    if not arguments.quick and len(names) == len(FIGURES):
+    for name, figure in zip(names, figures, strict=True):
+        if name in PAGES and not arguments.quick:
+            progress.print(f"written: {report.write_page(name, figure, described)}", style="dim")
+    if not arguments.quick and not arguments.only:
         report.write(figures, described)
         progress.print(f"written: {report.DOCS}/RESULTS.json and README.md", style="dim")
     return 0
 
 
 async def _measure(name: str, made: Databases, quick: bool) -> Figure:
-    return await FIGURES[name](made, quick)
+    return await (FIGURES | PAGES)[name](made, quick)
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m bench",
         description="Medians and ratios of one run, each beside its target. Takes some minutes; close what else runs.",
-        epilog="Only a whole run (without --quick and --only) is written to docs/bench/.",
+        epilog="A whole run (no --quick, no --only) is written to docs/bench/; growth and levers by themselves.",
     )
-    parser.add_argument("--only", metavar="NAME", action="append", choices=list(FIGURES), help=", ".join(FIGURES))
+    parser.add_argument(
+        "--only", metavar="NAME", action="append", choices=[*FIGURES, *PAGES], help=", ".join([*FIGURES, *PAGES])
+    )
     parser.add_argument("--quick", action="store_true", help="fewer turns, and 100,000 postings instead of a million")
-    parser.add_argument("--lines", type=int, help=f"how many transfers the file of `bulk` has ({bulk.LINES:,})")
+    parser.add_argument(
+        "--lines", type=int, help=f"how many transfers the file has: bulk ({bulk.LINES:,}), growth ({growth.LINES:,})"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
     return parser.parse_args()
 

@@ -15,7 +15,7 @@ from bench.bulk import raw
 from bench.databases import Databases, databases
 from bench.load import Load
 from engine.worker import collect_seldom
-from ledger import book, bulk, rules, store
+from ledger import book, bulk, rules, settled_rows, store
 from ledger.operation import Settle
 
 COUNT = 20_000
@@ -57,6 +57,7 @@ async def _settle(backend: str, made: Databases) -> dict[str, float]:
                 patch.object(store, "write", timed("write", store.write)),
                 patch.object(bulk, "insert", timed("insert", bulk.insert)),
                 patch.object(bulk, "update", timed("insert", bulk.update)),
+                patch.object(settled_rows, "insert", timed("insert", settled_rows.insert)),
             ):
                 began = time.perf_counter()
                 await ledger.apply_many(lines)

@@ -36,6 +36,11 @@ class Databases:
         await engine.dispose()
         return server.set(database=f"bench_{self.made}").render_as_string(hide_password=False)
 
+    @property
+    def pid(self) -> int:
+        """The first process of the PostgreSQL server, whose children all others are."""
+        return int((self.folder / "postgresql" / "postmaster.pid").read_text().split()[0])
+
     @asynccontextmanager
     async def books(self, backend: str) -> AsyncIterator[Ledger]:
         """New books, open for writing."""

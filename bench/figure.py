@@ -47,12 +47,16 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """What one benchmark found: its lines, how it was measured in a sentence, and pictures for people."""
+    """What one benchmark found: its lines, how it was measured in a sentence, and pictures for people.
+
+    `charts` are SVG files, by their names.
+    """
 
     title: str
     how: str
     lines: list[Line]
     pictures: list[str] = field(default_factory=list)
+    charts: dict[str, str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """The figure as RESULTS.json has it."""

@@ -43,6 +43,18 @@ def write(figures: Sequence[Figure], machine: dict[str, Any]) -> None:
     readme.write_text(f"{before}{_BEGIN}\n\n{_markdown(figures, machine)}\n{_END}{after}", encoding="utf-8")
 
 
+def write_page(name: str, figure: Figure, machine: dict[str, Any]) -> Path:
+    """Write a figure that has a page of its own, and its charts beside it. Returns where."""
+    for file, chart in figure.charts.items():
+        (DOCS / file).write_text(chart, encoding="utf-8")
+    page = DOCS / f"{name.upper()}.md"
+    charts = "".join(f"\n![{figure.title}]({file})\n" for file in figure.charts)
+    written = f"Written by `python -m bench --only {name}`."
+    lines = "\n".join(_section(figure))
+    page.write_text(f"# {figure.title}\n\n{written} {said(machine)}.\n\n{lines}\n{charts}", encoding="utf-8")
+    return page
+
+
 def as_json(figures: Sequence[Figure], machine: dict[str, Any]) -> dict[str, Any]:
     """A run as RESULTS.json has it."""
     return {"machine": machine, "figures": [figure.as_json() for figure in figures]}
@@ -68,10 +80,15 @@ def _markdown(figures: Sequence[Figure], machine: dict[str, Any]) -> str:
     parts = [said(machine) + ".", ""]
     parts += [f"- {name}: `{settings}`" for name, settings in machine["durability"].items()]
     for figure in figures:
-        parts += ["", f"### {figure.title}", "", figure.how, "", "| | median | | target | |", "|---|--:|---|---|---|"]
-        for line in figure.lines:
-            met = {True: "met", False: "**missed**", None: ""}[line.met]
-            parts.append(f"| {line.name} | {number(line)} | {line.unit} | {line.target or ''} | {met} |")
-        for picture in figure.pictures:
-            parts += ["", "```", picture, "```"]
+        parts += ["", f"### {figure.title}", "", *_section(figure)]
     return "\n".join(parts) + "\n"
+
+
+def _section(figure: Figure) -> list[str]:
+    parts = [figure.how, "", "| | median | | target | |", "|---|--:|---|---|---|"]
+    for line in figure.lines:
+        met = {True: "met", False: "**missed**", None: ""}[line.met]
+        parts.append(f"| {line.name} | {number(line)} | {line.unit} | {line.target or ''} | {met} |")
+    for picture in figure.pictures:
+        parts += ["", "```", picture, "```"]
+    return parts

@@ -33,7 +33,7 @@ from ledger.writer import writer
 BATCH_LIMIT = 500
 """The most requests that one commit takes."""
 
-PIECE = 1000
+PIECE = 2000
 """The most requests of a bulk that one commit takes: large enough for a commit's own costs to be shared by many, small
 enough for a lone request to wait a fifth of a second at most."""
 

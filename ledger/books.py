@@ -9,9 +9,12 @@ from typing import NamedTuple
 from ledger.account import Account
 from ledger.approval import Approved
 from ledger.fingerprint import Content, Fingerprint, canonical
+from ledger.keys import Leg
 from ledger.limits import DAY, NO_LIMITS
 from ledger.operation import Operation, Outcome, OutcomeKind, Posting
 from ledger.transfer import Status, TransferState
+
+_SETTLING = frozenset({Leg.DEBIT, Leg.CREDIT})
 
 
 class Recorded(NamedTuple):
@@ -71,6 +74,19 @@ class Notification(NamedTuple):
         return canonical(body)
 
 
+class Settled(NamedTuple):
+    """A transfer debited and credited at once: its state, and the balances that its two postings left (minor units).
+
+    It stands for nine rows (`settling.py`). `postings_before` is how many other postings of its batch came before it.
+    """
+
+    state: TransferState
+    source_after: int
+    transit_after_debit: int
+    destination_after: int
+    postings_before: int
+
+
 class Reversed(NamedTuple):
     """One row of `reversals`: how much of a transfer an operation has given back, in minor units."""
 
@@ -108,6 +124,7 @@ class Changes:
     changed: dict[str, Account] = field(default_factory=dict)
     begun: dict[str, TransferState] = field(default_factory=dict)
     moved: dict[str, TransferState] = field(default_factory=dict)
+    settled: dict[str, Settled] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -129,6 +146,16 @@ class Books:
     uses: dict[str, list[Use]] = field(default_factory=dict)
     approvals: dict[str, list[Approved]] = field(default_factory=dict)
     changes: Changes = field(default_factory=Changes)
+
+    def recorded(self, key: str) -> Recorded | None:
+        """What is recorded under a key, in the books or by this batch."""
+        if (found := self.operations.get(key)) is not None or not self.changes.settled:
+            return found
+        transfer_id, _, leg = key.rpartition("/")
+        if leg not in _SETTLING or (settled := self.changes.settled.get(transfer_id)) is None:
+            return None
+        content = Fingerprint.of(settled.state.transfer.content())
+        return Recorded(key, content, OutcomeKind.APPLIED, transfer_id=transfer_id)
 
     def state_of(self, operation: Operation) -> TransferState | None:
         """The state of the transfer an operation belongs to, if the books have heard of it."""

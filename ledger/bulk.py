@@ -12,7 +12,7 @@ from functools import cache
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Integer, Table, text
+from sqlalchemy import BigInteger, Connection, Integer, Table, TextClause, text
 
 Row = tuple[Any, ...]
 
@@ -26,15 +26,16 @@ def insert(connection: Connection, table: Table, columns: tuple[str, ...], rows:
     """Insert rows, in order. A row holds one value for each column."""
     if not rows:
         return
-    names = ", ".join(columns)
-    into = f"INSERT INTO {table.name} ({names})"
     if connection.dialect.name == "sqlite":
-        _run_on_sqlite(
-            connection, rows, f"{into} {_values(len(columns), 1)}", f"{into} {_values(len(columns), TOGETHER)}"
-        )
+        insert_into(connection, table.name, columns, rows)
     else:
-        opened = f"SELECT {names} FROM {_unnest(table, columns)} ORDER BY row_number"
-        connection.execute(text(f"{into} {opened}"), _by_column(columns, rows))
+        connection.execute(_insert(table, columns), _by_column(columns, rows))
+
+
+def insert_into(connection: Connection, table: str, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
+    """Insert rows into a table of SQLite, in order."""
+    into = f"INSERT INTO {table} ({', '.join(columns)})"
+    _run_on_sqlite(connection, rows, f"{into} {_values(len(columns), 1)}", f"{into} {_values(len(columns), TOGETHER)}")
 
 
 def update(connection: Connection, table: Table, key: str, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
@@ -48,9 +49,7 @@ def update(connection: Connection, table: Table, key: str, columns: tuple[str, .
         new = f"({_values(len(named), TOGETHER)}) AS new WHERE {table.name}.{key} = new.column{len(named)}"
         _run_on_sqlite(connection, rows, one, f"UPDATE {table.name} SET {sets} FROM {new}")
     else:
-        sets = ", ".join(f"{name} = new.{name}" for name in columns)
-        statement = f"UPDATE {table.name} SET {sets} FROM {_unnest(table, named)} WHERE {table.name}.{key} = new.{key}"
-        connection.execute(text(statement), _by_column(named, rows))
+        connection.execute(_update(table, key, columns), _by_column(named, rows))
 
 
 def _run_on_sqlite(connection: Connection, rows: Sequence[Row], for_one: str, for_many: str) -> None:
@@ -70,6 +69,19 @@ def _values(columns: int, rows: int) -> str:
 
 
 @cache
+def _insert(table: Table, columns: tuple[str, ...]) -> TextClause:
+    names = ", ".join(columns)
+    opened = f"SELECT {names} FROM {_unnest(table, columns)} ORDER BY row_number"
+    return text(f"INSERT INTO {table.name} ({names}) {opened}")
+
+
+@cache
+def _update(table: Table, key: str, columns: tuple[str, ...]) -> TextClause:
+    sets = ", ".join(f"{name} = new.{name}" for name in columns)
+    new = _unnest(table, (*columns, key))
+    return text(f"UPDATE {table.name} SET {sets} FROM {new} WHERE {table.name}.{key} = new.{key}")
+
+
 def _unnest(table: Table, columns: tuple[str, ...]) -> str:
     arrays = ", ".join(f"CAST(:{name} AS {_array(table, name)})" for name in columns)
     return f"unnest({arrays}) WITH ORDINALITY AS new ({', '.join(columns)}, row_number)"

@@ -147,9 +147,9 @@ class SetAccountStatus:
 
 @dataclass(frozen=True, slots=True)
 class MarkDelivered:
-    """Set: this notification has reached its receiver."""
+    """Set: these notifications have reached their receiver."""
 
-    notification_key: str
+    notification_keys: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ def _decide(request: Request, books: Books) -> Outcome | OutOfOrder:
         case SetLimits():
             return _set_limits(request, books)
         case MarkDelivered():
-            books.changes.delivered.append(request.notification_key)
+            books.changes.delivered += request.notification_keys
             return Outcome(OutcomeKind.APPLIED)
 
 
@@ -84,7 +84,7 @@ def settle(request: Settle, books: Books) -> Outcome:
 
 
 def _decide_operation(operation: Operation, books: Books) -> Outcome:
-    if (recorded := books.operations.get(operation.key)) is not None:
+    if (recorded := books.recorded(operation.key)) is not None:
         return _replay(operation, recorded, books)
     if differences := _other_transfer(operation, books):
         return _key_reused(differences, books.state_of(operation))
@@ -129,7 +129,7 @@ def _key_reused(differences: list[str], state: TransferState | None) -> Outcome:
 
 def _leg_came_first(operation: Operation, books: Books) -> Rejection | None:
     """The answer if the operation that this one fences has already been decided; None if it can be fenced."""
-    recorded = books.operations.get(operation.fences) if operation.fences else None
+    recorded = books.recorded(operation.fences) if operation.fences else None
     if recorded is None:
         return None
     leg = recorded.key.rpartition("/")[2]
@@ -201,7 +201,7 @@ def _apply(operation: Operation, books: Books) -> Outcome:
         books.release(operation.releases, by=operation)
     if operation.approves is not None:
         books.approve(operation.approves.row())
-    if operation.fences is not None and operation.fences not in books.operations:
+    if operation.fences is not None and books.recorded(operation.fences) is None:
         books.fence(operation.fences, by=operation)
     if operation.step is not None and operation.step.then is not None:
         _move(operation, operation.step.then, operation.reason, operation.detail, books)

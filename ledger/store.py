@@ -8,19 +8,22 @@ read after the locks. Should two workers still write the same key, the unique co
 import time
 from collections.abc import Iterable, Sequence
 from functools import cache
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, Table, Update, bindparam, func, select, update
 
-from ledger import bulk, schema
+from ledger import bulk, rows, schema, settled_rows
 from ledger.account import Account, AccountStatus, Guard
 from ledger.approval import Approved
-from ledger.books import Books, Changes, Event, Notification, Recorded, RecordedPosting, Use
+from ledger.books import Books, Changes, Recorded, Use
 from ledger.database import among, many
 from ledger.fingerprint import Fingerprint
 from ledger.keys import Leg, cash_account, operation_key, transit_account
 from ledger.limits import DAY, NO_LIMITS, Limits, SetLimits
 from ledger.operation import OpenAccount, Operation, OutcomeKind, Request, SetAccountStatus, Settle
+from ledger.settling import unfold
 from ledger.transfer import Status, Transfer, TransferState
 
 
@@ -106,27 +109,52 @@ def _known(batch: Iterable[Request], books: Books) -> list[str]:
 def write(connection: Connection, changes: Changes) -> None:
     """Write a batch's changes. The caller's transaction makes them one."""
     now = time.time_ns() // 1000
-    opened = [_account_row(account, now) for account in changes.opened.values()]
-    begun = [_transfer_row(state, now) for state in changes.begun.values()]
-    moved = [_transfer_change(state, now) for state in changes.moved.values()]
-    bulk.insert(connection, schema.accounts, _ACCOUNT, opened)
-    posted, limited = _account_changes(changes)
-    bulk.update(connection, schema.accounts, "id", _ACCOUNT_CHANGE, posted)
-    bulk.update(connection, schema.accounts, "id", (*_ACCOUNT_CHANGE, *_LIMITS), limited)
-    bulk.insert(connection, schema.transfers, _TRANSFER, begun)
-    bulk.update(connection, schema.transfers, "id", _TRANSFER_CHANGE, moved)
-    bulk.insert(connection, schema.operations, _OPERATION, [_operation_row(r, now) for r in changes.operations])
-    bulk.insert(connection, schema.postings, _POSTING, [_posting_row(p, now) for p in changes.postings])
-    bulk.insert(connection, schema.transfer_events, _EVENT, [_event_row(event, now) for event in changes.events])
-    bulk.insert(
-        connection, schema.notifications, _NOTIFICATION, [_notification_row(n, now) for n in changes.notifications]
-    )
-    bulk.insert(connection, schema.reversals, _REVERSAL, [(*row, now) for row in changes.reversals])
+    if changes.settled and not _can_be_written_at_once(changes):
+        unfold(changes)
+    opened = [rows.account_row(account, now) for account in changes.opened.values()]
+    begun = [rows.transfer_row(state, now) for state in changes.begun.values()]
+    moved = [rows.transfer_change(state, now) for state in changes.moved.values()]
+    events = [rows.event_row(event, now) for event in changes.events]
+    told = [rows.notification_row(notification, now) for notification in changes.notifications]
+    bulk.insert(connection, schema.accounts, rows.ACCOUNT, opened)
+    posted, limited = rows.account_changes(changes)
+    bulk.update(connection, schema.accounts, "id", rows.ACCOUNT_CHANGE, posted)
+    bulk.update(connection, schema.accounts, "id", (*rows.ACCOUNT_CHANGE, *rows.LIMITS), limited)
+    bulk.insert(connection, schema.transfers, rows.TRANSFER, begun)
+    bulk.update(connection, schema.transfers, "id", rows.TRANSFER_CHANGE, moved)
+    bulk.insert(connection, schema.operations, rows.OPERATION, [rows.operation_row(r, now) for r in changes.operations])
+    _post(connection, changes, now)
+    bulk.insert(connection, schema.transfer_events, rows.EVENT, events)
+    bulk.insert(connection, schema.notifications, rows.NOTIFICATION, told)
+    bulk.insert(connection, schema.reversals, rows.REVERSAL, [(*row, now) for row in changes.reversals])
     bulk.insert(connection, schema.limit_uses, Use._fields, changes.uses)
     bulk.insert(connection, schema.approvals, Approved._fields, changes.approvals)
     if changes.delivered:
         dialect = connection.dialect.name
         connection.execute(_mark_delivered(dialect), {"keys": many(dialect, sorted(changes.delivered)), "now": now})
+
+
+_RUNS = 4
+"""Among so many groups of other postings, transfers that were settled at once are written at once; among more, row by
+row. Each group is a few statements by itself."""
+
+
+def _can_be_written_at_once(changes: Changes) -> bool:
+    """Whether it stands together, and no other operation refers to it: those are written before."""
+    groups = {one.postings_before for one in changes.settled.values()}
+    return len(groups) <= _RUNS and not any(r.transfer_id in changes.settled for r in changes.operations)
+
+
+def _post(connection: Connection, changes: Changes, now: int) -> None:
+    """The postings, in the order in which they were decided, whichever way: their sequence is the ledger's."""
+    written = 0
+    for postings_before, run in groupby(changes.settled.values(), key=attrgetter("postings_before")):
+        others = [rows.posting_row(posting, now) for posting in changes.postings[written:postings_before]]
+        bulk.insert(connection, schema.postings, rows.POSTING, others)
+        settled_rows.insert(connection, list(run), now)
+        written = postings_before
+    others = [rows.posting_row(posting, now) for posting in changes.postings[written:]]
+    bulk.insert(connection, schema.postings, rows.POSTING, others)
 
 
 # Enums by their value: to look one up is ten times as fast as to ask its class.
@@ -140,7 +168,7 @@ def read_account(row: Row[*tuple[Any, ...]]) -> Account:
     """An account from its row."""
     id, currency, guard, status, version, debits_posted, credits_posted, _opened_at, *limits = row
     totals = (debits_posted, credits_posted)
-    kept = NO_LIMITS if limits == _UNLIMITED else Limits(*limits)
+    kept = NO_LIMITS if limits == rows.UNLIMITED else Limits(*limits)
     return Account(id, currency, _GUARD[guard], _ACCOUNT_STATUS[status], version, *totals, kept)
 
 
@@ -204,89 +232,3 @@ def _mark_delivered(dialect: str) -> Update:
     n = schema.notifications
     these = n.c.delivered_at.is_(None), among(dialect, n.c.key, "keys")
     return update(n).where(*these).values(delivered_at=bindparam("now"))
-
-
-# The columns of each table, and beside each the function that makes a row of them, in the same order. Enums are
-# written as plain texts: sqlite3 looks for an adapter for every str that is not exactly a str.
-
-_LIMITS = ("per_transfer_minor", "per_day_minor", "approval_above_minor", "approvals")
-_UNLIMITED = [None] * len(_LIMITS)
-_ACCOUNT = ("id", "currency", "guard", "status", "version", "debits_posted", "credits_posted", "opened_at", *_LIMITS)
-
-
-def _limits(a: Account) -> bulk.Row:
-    return (a.limits.per_transfer_minor, a.limits.per_day_minor, a.limits.approval_above_minor, a.limits.approvals)
-
-
-def _account_row(a: Account, now: int) -> bulk.Row:
-    totals = (a.debits_posted, a.credits_posted)
-    return (a.id, a.currency, str(a.guard), str(a.status), a.version, *totals, now, *_limits(a))
-
-
-_ACCOUNT_CHANGE = ("status", "version", "debits_posted", "credits_posted")
-
-
-def _account_changes(changes: Changes) -> tuple[list[bulk.Row], list[bulk.Row]]:
-    """Those whose limits are what they were, and those whose limits were set."""
-    changed = sorted(changes.changed.values(), key=lambda account: account.id)
-    rows = [(a, (str(a.status), a.version, a.debits_posted, a.credits_posted)) for a in changed]
-    posted = [(*row, a.id) for a, row in rows if a.id not in changes.limited]
-    return posted, [(*row, *_limits(a), a.id) for a, row in rows if a.id in changes.limited]
-
-
-_TRANSFER = (
-    "id", "source_account_id", "destination_account_id", "amount_minor", "currency",
-    "status", "reason", "detail", "version", "accepted_at", "changed_at", "terms", "captured_minor",
-)  # fmt: skip  # one line of the table's picture each
-
-
-def _transfer_row(state: TransferState, now: int) -> bulk.Row:
-    t = state.transfer
-    life = (str(state.status), state.reason, state.detail, state.version, now, now, state.terms, state.captured_minor)
-    return (t.id, t.source, t.destination, t.amount_minor, t.currency, *life)
-
-
-_TRANSFER_CHANGE = ("status", "version", "reason", "detail", "captured_minor", "changed_at")
-
-
-def _transfer_change(state: TransferState, now: int) -> bulk.Row:
-    changed = (str(state.status), state.version, state.reason, state.detail, state.captured_minor)
-    return (*changed, now, state.transfer.id)
-
-
-_OPERATION = ("key", "fingerprint", "fingerprint_recipe", "outcome", "code", "detail", "transfer_id", "recorded_at")
-
-
-def _operation_row(r: Recorded, now: int) -> bulk.Row:
-    return (r.key, r.fingerprint.text, r.fingerprint.recipe, str(r.kind), r.code, r.detail, r.transfer_id, now)
-
-
-_POSTING = (
-    "operation_key", "position", "debit_account_id", "credit_account_id", "amount_minor", "currency",
-    "debit_balance_after", "credit_balance_after", "recorded_at",
-)  # fmt: skip  # one line of the table's picture each
-
-
-def _posting_row(row: RecordedPosting, now: int) -> bulk.Row:
-    p = row.posting
-    moved = (p.debit_account_id, p.credit_account_id, p.amount_minor, p.currency)
-    return (row.operation_key, row.position, *moved, row.debit_balance_after, row.credit_balance_after, now)
-
-
-_REVERSAL = ("operation_key", "transfer_id", "amount_minor", "recorded_at")
-
-_EVENT = (
-    "transfer_id", "sequence", "from_status", "to_status", "operation_key", "reason", "detail", "recorded_at"
-)  # fmt: skip  # one line of the table's picture each
-
-
-def _event_row(e: Event, now: int) -> bulk.Row:
-    before = None if e.before is None else str(e.before)
-    return (e.transfer_id, e.sequence, before, str(e.after), e.operation_key, e.reason, e.detail, now)
-
-
-_NOTIFICATION = ("key", "transfer_id", "body", "recorded_at")
-
-
-def _notification_row(notification: Notification, now: int) -> bulk.Row:
-    return (notification.key, notification.state.transfer.id, notification.body, now)

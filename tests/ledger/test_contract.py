@@ -255,9 +255,9 @@ async def test_a_notification_is_delivered_once(ledger: Ledger) -> None:
     assert waiting is not None
     assert waiting.delivered_at is None
 
-    await ledger.apply(MarkDelivered("T1/notify/settled"))
+    await ledger.apply(MarkDelivered(("T1/notify/settled",)))
     first = await ledger.notification("T1/notify/settled")
-    await ledger.apply_all([MarkDelivered("T1/notify/settled"), MarkDelivered("T1/notify/settled")])
+    await ledger.apply_all([MarkDelivered(("T1/notify/settled",)), MarkDelivered(("T1/notify/settled",))])
 
     assert first is not None
     assert first.delivered_at is not None

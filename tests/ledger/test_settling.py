@@ -3,24 +3,27 @@
 import asyncio
 import copy
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import select
 
-from ledger import rules
+from ledger import rules, schema
 from ledger.account import Account, AccountStatus, Guard
 from ledger.approval import Approval
 from ledger.audit import audit
 from ledger.book import PIECE, Ledger
 from ledger.books import Books
+from ledger.database import reading
 from ledger.errors import MalformedRequest
 from ledger.limits import NO_LIMITS, NONE, Limits, SetLimits
 from ledger.money import MAX_MINOR
-from ledger.operation import Operation, Settle
+from ledger.operation import Operation, Request, Settle
 from ledger.operations import approve, batch, cancel, credit, debit
 from ledger.rejections import Code
-from ledger.settling import settled_at_once
+from ledger.settling import settled_at_once, unfold
 from ledger.transfer import Status
 from tests.support.examples import a_transfer, balances, open_with, status, transfers
 
@@ -93,7 +96,80 @@ def test_settling_at_once_changes_the_books_as_the_rules_would_have(
     answers = rules.decide(asked, made)
 
     assert [repr(answer) for answer in answers] == [repr(answer) for answer in expected]
-    assert made == by_the_rules
+    assert [made.recorded(key) for key in by_the_rules.operations] == list(by_the_rules.operations.values())
+    unfold(made.changes)
+    assert made.changes.postings == by_the_rules.changes.postings
+    for name in ("operations", "events", "notifications"):
+        assert sorted(getattr(made.changes, name)) == sorted(getattr(by_the_rules.changes, name))
+    assert (made.accounts, made.transfers) == (by_the_rules.accounts, by_the_rules.transfers)
+    assert (made.changes.begun, made.changes.changed) == (by_the_rules.changes.begun, by_the_rules.changes.changed)
+
+
+async def test_the_database_makes_the_rows_that_the_rules_would_have_written(ledger: Ledger, tmp_path: Path) -> None:
+    """
+    A bulk with everything in it, in books that write at once and in books that ask the rules: the same rows, in order.
+    """
+    first, second, third = some = settles(3)
+    asked: list[Request] = [debit(a_transfer("lone")), *some]
+    asked += [Settle(a_transfer("odd", amount_minor=7), 'by Zoë: "no"\\\n'), credit(a_transfer("lone"))]
+    asked += [Settle(a_transfer("too-much", amount_minor=9_999_00), "batch b, line 8"), debit(second.transfer)]
+    asked += [Settle(a_transfer("back", "bob", "alice", 3), "batch b, line 9"), first, third]
+    await open_with(ledger, alice=1000_00, bob=0)
+    async with Ledger.open(f"sqlite:///{tmp_path}/by-the-rules.db") as other:
+        await open_with(other, alice=1000_00, bob=0)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(rules, "settled_at_once", lambda request, books: None)
+            expected = await other.apply_many(asked)
+
+        answers = await ledger.apply_many(asked)
+
+        assert answers == expected
+        assert await rows(ledger) == await rows(other)
+    assert (await audit(ledger)).violations == ()
+
+
+async def test_what_refers_to_a_line_of_the_same_commit_finds_it(ledger: Ledger) -> None:
+    """
+    A cancel that is too late has an answer of its own under the line's transfer.
+    """
+    await open_with(ledger, alice=1000_00, bob=0)
+    line, *others = settles(3)
+
+    _, *_, refused = await ledger.apply_many([line, *others, cancel(line.transfer, "asked")])
+
+    assert refused.code == Code.ALREADY_DEBITED
+    assert await balances(ledger, "alice", "bob", "transit:USD") == [997_00, 3_00, 0]
+    assert (await audit(ledger)).violations == ()
+
+
+async def test_many_postings_of_others_among_a_bulk_keep_their_place(ledger: Ledger) -> None:
+    """
+    Every second line is a leg of its own: the ledger's sequence is the order in which they were decided.
+    """
+    await open_with(ledger, alice=1000_00, bob=0)
+    legs, lines = [debit(a_transfer(f"leg-{n}", amount_minor=1_00)) for n in range(12)], settles(12)
+
+    await ledger.apply_many([request for pair in zip(legs, lines, strict=True) for request in pair])
+
+    posted = [key for key, *_ in (await rows(ledger))["postings"]][-36:]
+    assert posted == [
+        key
+        for leg, line in zip(legs, lines, strict=True)
+        for key in (leg.key, f"{line.transfer.id}/debit", f"{line.transfer.id}/credit")
+    ]
+    assert (await audit(ledger)).violations == ()
+
+
+async def rows(ledger: Ledger) -> dict[str, list[tuple[object, ...]]]:
+    """Every row of every table, in the order of its key, without the instants and the ledger's own numbers."""
+    found = {}
+    async with reading(ledger.engine) as connection:
+        for name, table in schema.metadata.tables.items():
+            kept = [column for column in table.columns if column.name != "sequence" or name == "transfer_events"]
+            kept = [column for column in kept if not column.name.endswith("_at")]
+            result = await connection.execute(select(*kept).order_by(*table.primary_key.columns))
+            found[name] = [tuple(row) for row in result]
+    return found
 
 
 def test_what_is_plainly_well_goes_the_short_way() -> None:

@@ -73,7 +73,7 @@ async def test_a_notification_is_undelivered_until_it_is_marked(ledger: Ledger) 
     settled = transfers(4)
     await ledger.apply_all([operation(transfer) for transfer in settled for operation in (debit, credit)])
     keys = [f"{transfer.id}/notify/settled" for transfer in settled]
-    await ledger.apply(MarkDelivered(keys[0]))
+    await ledger.apply(MarkDelivered((keys[0],)))
 
     first = await ledger.undelivered(_now() + LATER, limit=2)
     rest = await ledger.undelivered(_now() + LATER, first[-1].place, limit=2)

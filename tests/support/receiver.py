@@ -3,8 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from activities.notifiers import DeliveryFailed, each
-from ledger.reader import PendingNotification
+from activities.notifiers import Deliverable, DeliveryFailed, each
 
 
 class RememberingNotifier:
@@ -33,7 +32,7 @@ class RememberingNotifier:
             raise DeliveryFailed("the receiver is out for lunch")
         self.seen.append((key, body))
 
-    async def deliver_many(self, pending: Sequence[PendingNotification], arrived: list[str]) -> None:
+    async def deliver_many(self, pending: Sequence[Deliverable], arrived: list[str]) -> None:
         """Take many, as any other."""
         await each(self.deliver, pending, arrived)
 

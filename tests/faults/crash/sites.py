@@ -43,7 +43,7 @@ from ledger.writer import BeforeCommit, Work, Writer
 
 T = TypeVar("T")
 _STATEMENT = re.compile(
-    r"\s*(SELECT|INSERT|UPDATE|DELETE|BEGIN)\b(?:.*?\b(?:FROM|INTO|UPDATE)\s+([a-z_]+))?", re.DOTALL
+    r"\s*(SELECT|INSERT|UPDATE|DELETE|BEGIN|CREATE|WITH)\b(?:.*?\b(?:FROM|INTO|UPDATE)\s+([a-z_]+))?", re.DOTALL
 )
 _UPDATE = re.compile(r"\s*UPDATE\s+([a-z_]+)")
 
@@ -128,7 +128,7 @@ def key_of(request: Request) -> str:
         case Operation():
             return request.key
         case MarkDelivered():
-            return request.notification_key
+            return request.notification_keys[0]
         case Settle():
             return f"{request.transfer.id}/settle"
         case _:

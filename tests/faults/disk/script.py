@@ -58,7 +58,7 @@ SCRIPT: tuple[tuple[Step, ...], ...] = (
         Step("late debit T3", debit(CANCELLED), "fenced", "T3/cancel"),
         Step("credit T5", credit(ON_ITS_WAY), "rejected", "account_frozen"),
         Step("other T1", debit(a_transfer("T1", amount_minor=99_00)), "key_reused"),
-        Step("tell T1", MarkDelivered("T1/notify/settled")),
+        Step("tell T1", MarkDelivered(("T1/notify/settled",))),
     ),
 )  # fmt: skip  # a line is a commit
 

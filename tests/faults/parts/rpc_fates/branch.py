@@ -10,11 +10,10 @@ from dataclasses import dataclass, field
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
-from activities.notifiers import each
+from activities.notifiers import Deliverable, each
 from ledger.audit import audit
 from ledger.book import Ledger
 from ledger.keys import notification_key
-from ledger.reader import PendingNotification
 from tests.faults.evidence import Answer, Delivery, Evidence, Execution, read_rows
 from tests.faults.invariants import violations
 from tests.support.examples import balances, open_with
@@ -37,7 +36,7 @@ class Receiver:
         self.deliveries.append(Delivery(key, body, time.monotonic(), accepted=key not in self._keys))
         self._keys.add(key)
 
-    async def deliver_many(self, pending: Sequence[PendingNotification], arrived: list[str]) -> None:
+    async def deliver_many(self, pending: Sequence[Deliverable], arrived: list[str]) -> None:
         """Write many down."""
         await each(self.deliver, pending, arrived)
 

@@ -1,0 +1,106 @@
+"""Levers: where the processor time of one transfer goes, and what each known way to change that is worth.
+
+A worker for each lever stands on the same server, with a task queue and books of its own, and takes turns with one that
+is as it is. Eager start is none of them: it needs the worker in the caller's process, and `starter.py` is its own.
+"""
+
+import asyncio
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]  # it ships no types
+
+from bench.databases import Databases
+from bench.figure import Figure, Line, median, ratio
+from bench.lever_worker import LEVERS, Lever
+from bench.transfer import IN_FLIGHT, Sides, Starter, throughput, turns
+from bench.watching import Watch
+from engine.connection import connect
+from engine.embedded import EmbeddedServer
+from engine.plugin import ClientPlugin
+from engine.settings import ROOT, Settings
+from engine.submitting import Submitter
+
+AS_IT_IS, ONE_PROCESS, TWO_PROCESSES = "as it is", "PostgreSQL, one process", "PostgreSQL, two processes"
+
+
+async def measure(databases: Databases, quick: bool) -> Figure:
+    """Processor time by process, and the throughput with each lever for each without."""
+    pairs, size = (2, 30) if quick else (6, 60)
+    with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
+        data = Path(folder)
+        async with EmbeddedServer.running(data, port=0, ui_port=None) as server:
+            client = await connect(Settings(data, "", None), [ClientPlugin()], server.address)
+
+            def sides(queue: str) -> Sides:
+                return Sides(Starter(client, queue), Submitter(client, queue))
+
+            async with _workers(databases, data, server.address, AS_IT_IS) as pids:
+                lines = await _profile(sides(AS_IT_IS), {"Temporal server": server.pid, "worker": pids[0]}, size)
+                for name in LEVERS:
+                    if name in (AS_IT_IS, ONE_PROCESS, TWO_PROCESSES):
+                        continue
+                    async with _workers(databases, data, server.address, name):
+                        lines.append(await _worth(sides(AS_IT_IS), sides(name), name, pairs, size))
+            async with (
+                _workers(databases, data, server.address, ONE_PROCESS),
+                _workers(databases, data, server.address, TWO_PROCESSES),
+            ):
+                lines.append(await _worth(sides(ONE_PROCESS), sides(TWO_PROCESSES), TWO_PROCESSES, pairs, size))
+    return Figure(
+        "Levers: where one transfer's time goes, and what each way to change it is worth",
+        f"Processor time of each process over {4 * size} transfers, {IN_FLIGHT} in flight. Then {pairs} turns of "
+        f"{size} transfers with each lever set otherwise, and as many as it is: below 1, the lever stands right. Two "
+        "processes on PostgreSQL are compared with one there.",
+        lines,
+    )
+
+
+async def _profile(sides: Sides, pids: dict[str, int], size: int) -> list[Line]:
+    await throughput(sides.transfer, IN_FLIGHT * 2)
+    watched = {name: Watch(psutil.Process(pid)) for name, pid in (pids | {"client": os.getpid()}).items()}
+    before = {name: watch.seconds() for name, watch in watched.items()}
+    rate = await throughput(sides.transfer, 4 * size)
+    return [
+        Line("as it is", rate, "transfers/s"),
+        *(
+            Line(f"processor time of {name}", (watch.seconds() - before[name]) * 1e3 / (4 * size), "ms/transfer")
+            for name, watch in watched.items()
+        ),
+    ]
+
+
+async def _worth(base: Sides, other: Sides, name: str, pairs: int, size: int) -> Line:
+    for side in (base, other):
+        await throughput(side.transfer, IN_FLIGHT)  # not counted: the first of everything is slow
+    as_it_is, otherwise = await turns(base.transfer, other.transfer, pairs, size)
+    return Line(f"{name} ({median(otherwise):.1f}/s)", ratio(otherwise, as_it_is), "of as it is")
+
+
+@contextlib.asynccontextmanager
+async def _workers(databases: Databases, data: Path, address: str, name: str) -> AsyncIterator[list[int]]:
+    """The workers of one lever, for the length of the block: their process ids."""
+    lever: Lever = LEVERS[name]
+    url, started = await databases.new(lever.backend), list[asyncio.subprocess.Process]()
+    try:
+        for _ in range(lever.processes):
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "bench.lever_worker", str(data), address, name, url, name),
+                cwd=ROOT,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+            )
+            started.append(process)
+            assert process.stdout is not None
+            if await asyncio.wait_for(process.stdout.readline(), 60) != b"ready\n":
+                raise RuntimeError(f"the worker did not start: {name}")
+        yield [process.pid for process in started]
+    finally:
+        for process in started:
+            assert process.stdin is not None
+            process.stdin.close()
+            await process.wait()
