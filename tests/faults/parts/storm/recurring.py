@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from activities.recurring import RecurringOrder
 from engine.recurring import RecurringTransfers
 from engine.submitting import Unanswered
+from tests.faults.invariants.lookup import TERMINAL
 from tests.faults.kinds import Kind
 from tests.faults.parts.storm.bank import Bank
 from tests.faults.parts.storm.callers import PATIENCE_SECONDS, Ask, Callers
@@ -86,22 +87,33 @@ class Recurring:
         }
 
     async def end(self, seconds: float) -> list[str]:
-        """Delete the orders, and wait for what has begun. Returns what has not ended in time."""
+        """Delete the orders, and wait for the transfers of what has begun. Returns what has not ended in time.
+
+        An occurrence itself looks at its transfer less and less often, and may learn of its end minutes later.
+        """
         transfers = RecurringTransfers(self._bank.operator)
         async with asyncio.timeout(seconds):
             for planned in self._plan.orders:
                 await transfers.delete(planned.id)
         until = time.monotonic() + seconds
-        while running := [each.id async for each in self._bank.operator.list_workflows(RUNNING)]:
-            if time.monotonic() > until:
-                return running
+        while True:
+            running = [_transfer_id(each.id) async for each in self._bank.operator.list_workflows(RUNNING)]
+            statuses = dict(await ask(self._bank.url, "SELECT id, status FROM transfers"))
+            open = [id for id in running if statuses.get(id) not in TERMINAL]
+            if not open or time.monotonic() > until:
+                return open
             await asyncio.sleep(0.2)
-        return []
 
     async def missing(self, until: float) -> list[str]:
         """What was due until then, and is in no book."""
         known = {id for (id,) in await ask(self._bank.url, "SELECT id FROM transfers WHERE id LIKE '%Z'")}
         return sorted(self.due(until) - known)
+
+
+def _transfer_id(occurrence: str) -> str:
+    """`recurring/rent-2026-12-01T09:00:00Z` pays `rent.2026-12-01T090000Z`."""
+    order, nominal = occurrence.removeprefix("recurring/")[:-21], occurrence[-20:]
+    return f"{order}.{nominal.replace(':', '')}"
 
 
 def _order(planned: PlannedOrder) -> RecurringOrder:
