@@ -163,7 +163,13 @@ class Batches:
             raise Unanswered(f"Temporal did not answer: {error}") from error
 
     async def _update(self, id: str, progress: BatchProgress) -> bool:
-        return bool(await self._client.get_workflow_handle(id).execute_update("report", progress, rpc_timeout=REPORT))
+        handle, task = self._client.get_workflow_handle(id), asyncio.current_task()
+        try:
+            return bool(await handle.execute_update("report", progress, rpc_timeout=REPORT))
+        except WorkflowUpdateRPCTimeoutOrCancelledError:
+            if task is not None and task.cancelling():  # the SDK says the same of a cancel of its caller
+                raise asyncio.CancelledError from None
+            raise
 
 
 def batch_workflow_id(batch_id: str) -> str:
