@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.faults.crash.forks import stop_server
 from tests.faults.record import Record
 from tests.faults.run import Run
 from tests.support.postgres import postgres_server
@@ -39,6 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _processor_seconds() -> float:
     """What this part has cost so far: its own time, and that of every process it has started and seen end."""
+    stop_server()
     used = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(each.ru_utime + each.ru_stime for each in used)
 

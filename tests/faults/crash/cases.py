@@ -21,6 +21,7 @@ DEADLOCK = "stall:2.5"
 
 CLEAN_RUNS = 3
 _OF_THE_CALLER = ("starter.", "client.")
+_ON_ONE_DATABASE = (*_OF_THE_CALLER, "workflow.", "sql.")
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,9 @@ def one_of_each(sites: Sequence[Site], seed: int, database: str) -> list[Case]:
     """Each place in the code and each passage of it, with a share of the fates, in a scenario that chance chooses.
 
     A debit's transaction is the same code in every scenario that has one, and nearly the same on every database: a
-    place has one fate on each database, and not the same. A statement within a transaction, of which part C tries every
-    message and every write, and any passage but the first, have one on one of the databases. The seed chooses.
+    place has one fate on each database, and not the same. On one of the databases only is played what knows no database
+    (a workflow, a caller), a statement within a transaction (part C tries its messages and writes), and any passage but
+    the first. The seed chooses.
     """
     places: defaultdict[tuple[str, str | None, int], list[Site]] = defaultdict(list)
     for site in sites:
@@ -100,7 +102,7 @@ def one_of_each(sites: Sequence[Site], seed: int, database: str) -> list[Case]:
         chance = Random(f"{seed}/{place}")
         first = chance.choice(DATABASES) == database
         fates = chance.sample(sorted(FATES), len(DATABASES))
-        if first or (place[2] == 1 and not place[0].startswith("sql.")):
+        if first or (place[2] == 1 and not place[0].startswith(_ON_ONE_DATABASE)):
             chosen.append(Case(chance.choice(alike), fates[not first]))
     return chosen
 

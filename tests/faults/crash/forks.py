@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -65,6 +66,12 @@ class Fork:
 async def warm_up() -> None:
     """Start the fork server now: it takes seconds, in which this event loop would stand still for everybody."""
     await Fork(_nothing).ended()
+
+
+def stop_server() -> None:
+    """End the fork server, if there is one, and wait for it: what its forks have cost counts as ours from then on."""
+    server = getattr(forkserver, "_forkserver")  # noqa: B009  # the standard library's own tests have no other way
+    server._stop()
 
 
 def _nothing(_pipe: Connection) -> None:

@@ -34,7 +34,7 @@ BROKEN_STRIDE = 5
 """A disk that stays broken is tried from the 1st, 6th, 11th ... write on: a commit has about twenty."""
 
 OTHER_STRIDE = 2
-"""So are the opening, and a full disk: every second write of them. Every single one fails once with EIO in a leg."""
+"""Every single write fails once with EIO while the program carries on; of the other loops, every second one."""
 
 TRANSFERS = len({step.name.rpartition(" ")[2] for step in STEPS.values() if step.name.startswith("debit")}) + 1
 """Transfers of the script: T1 to T5, of which one is cancelled and never debited."""
@@ -105,7 +105,7 @@ def _stride(run: Run, scenario: Scenario, call: str, error: str) -> int:
         return QUICK_STRIDE
     if call == "sync" or run.soak_minutes or run.only != "*":
         return 1
-    return BROKEN_STRIDE if scenario.on else OTHER_STRIDE if error == "ENOSPC" or scenario is OPENING else 1
+    return BROKEN_STRIDE if scenario.on else OTHER_STRIDE if error == "ENOSPC" or scenario.dies else 1
 
 
 async def _once(run: Run, tracer: Tracer, scenario: Scenario, injection: Injection, name: str) -> bool:
