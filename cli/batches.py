@@ -4,7 +4,7 @@ import asyncio
 import csv
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -61,9 +61,12 @@ class _Run:
             self.going_on = False
 
     async def _report(self) -> None:
+        from engine.submitting import Unanswered
+
         while self.going_on:
             await asyncio.sleep(max(FIRST_REPORT_SECONDS, (time.monotonic() - self.began) / REPORTS_AMONG))
-            self.going_on = await self.batches.report(self.asked.id, self.counts.progress())
+            with suppress(Unanswered):  # the next one may be heard: a cancel must not be missed for one silence
+                self.going_on = await self.batches.report(self.asked.id, self.counts.progress())
 
 
 async def batch(settings: Settings, asked: Asked) -> Answer:

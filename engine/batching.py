@@ -10,6 +10,7 @@ memory to stay flat, whatever the length of the file.
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Protocol, TypeVar
 
@@ -64,12 +65,13 @@ class Batches:
         """Wait until the file is known to belong to the id. Raises KeyReused or Unanswered."""
         try:
             async with asyncio.timeout(timeout_seconds):
-                if await self._update(submitted.workflow_id, BatchProgress()):
-                    return
+                while await self._is_open(submitted.workflow_id):
+                    with suppress(*_NOT_HEARD):
+                        if await self._update(submitted.workflow_id, BatchProgress()):
+                            return
+                    await asyncio.sleep(0.1)
         except TimeoutError:
             raise Unanswered(f"no answer within {timeout_seconds:g} s; is a worker running?") from None
-        except _NOT_HEARD:
-            pass
         await self._submitter.outcome(submitted, BatchOutcome, timeout_seconds)  # it has ended, or is about to: why?
 
     async def report(self, batch_id: str, progress: BatchProgress) -> bool:
@@ -162,8 +164,21 @@ class Batches:
         except RPCError as error:
             raise Unanswered(f"Temporal did not answer: {error}") from error
 
+    async def _is_open(self, id: str) -> bool:
+        """Whether a batch could still be begun, as far as anybody knows: silence is no answer."""
+        try:
+            return (await self._client.get_workflow_handle(id).describe()).status is WorkflowExecutionStatus.RUNNING
+        except RPCError as error:
+            return not has_no_such_workflow(error)
+
     async def _update(self, id: str, progress: BatchProgress) -> bool:
-        return bool(await self._client.get_workflow_handle(id).execute_update("report", progress, rpc_timeout=REPORT))
+        handle, task = self._client.get_workflow_handle(id), asyncio.current_task()
+        try:
+            return bool(await handle.execute_update("report", progress, rpc_timeout=REPORT))
+        except WorkflowUpdateRPCTimeoutOrCancelledError:
+            if task is not None and task.cancelling():  # the SDK says the same of a cancel of its caller
+                raise asyncio.CancelledError from None
+            raise
 
 
 def batch_workflow_id(batch_id: str) -> str:

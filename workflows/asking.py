@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.messages import KEY_REUSED
@@ -37,8 +37,9 @@ Question = TypeVar("Question")
 Answer = TypeVar("Answer")
 
 
-_SILENCE = (ActivityError, ApplicationError)
-"""What an attempt's failure is raised as: from within a workflow task it comes bare."""
+SILENCE = FailureError
+"""What an attempt's failure is raised as. From within a workflow task it comes bare: an error as ApplicationError; a
+timeout as ActivityError when it happens, and as TimeoutError when it is replayed (SDK 1.35)."""
 
 
 def key_reused(detail: str | None) -> ApplicationError:
@@ -93,7 +94,7 @@ class Asking:
                 if express:
                     return await _express_round(activity, question, summary)
                 return await _round(activity, question, summary, length, self._attempt, self._silence)
-            except (*_SILENCE, asyncio.CancelledError) as error:
+            except (SILENCE, asyncio.CancelledError) as error:
                 # A cancel that came while an attempt was silent shows as that attempt's timeout, not as a cancel.
                 if workflow.cancellation_reason() is not None and (stops_at_cancel or is_cancelled_exception(error)):
                     return None

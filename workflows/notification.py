@@ -9,14 +9,14 @@ from contextlib import suppress
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError, WorkflowAlreadyStartedError
+from temporalio.exceptions import ChildWorkflowError, WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
     from activities.messages import NotificationRequest
     from activities.notify import NotifyActivities
     from ledger.keys import notification_key
     from ledger.transfer import Status
-    from workflows.asking import EXPRESS_RETRIES, RETRIES, Asking
+    from workflows.asking import EXPRESS_RETRIES, RETRIES, SILENCE, Asking
 
 FIRST_TRY = timedelta(seconds=8)
 
@@ -41,7 +41,7 @@ async def tell(transfer_id: str, status: Status, express: bool = False) -> None:
     request = NotificationRequest(key=notification_key(transfer_id, status))
     deliver = workflow.execute_local_activity_method if express else workflow.execute_activity_method
     retries = EXPRESS_RETRIES if express else RETRIES
-    with suppress(ActivityError, ApplicationError, asyncio.CancelledError):
+    with suppress(SILENCE, asyncio.CancelledError):
         await deliver(
             NotifyActivities.notify,
             request,

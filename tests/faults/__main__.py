@@ -42,7 +42,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=None, help="what every choice comes from; shown by every run")
     parser.add_argument("--soak", type=float, default=0, metavar="MINUTES", help="how long the storm lasts")
     parser.add_argument("--quick", action="store_true", help="a few seconds of each part; writes no report")
-    parser.add_argument("--jobs", type=int, default=3, help="parts that run at the same time (%(default)s)")
+    parser.add_argument("--jobs", type=int, default=4, help="parts that run at the same time (%(default)s)")
     parser.add_argument("--into", type=Path, default=None, help=argparse.SUPPRESS)
     parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import importlib
 import logging
+import resource
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from tests.faults.record import Record
 from tests.faults.run import Run
+from tests.support.forks import stop_server
 from tests.support.postgres import postgres_server
 
 
@@ -32,7 +34,15 @@ def run(arguments: argparse.Namespace) -> int:
                 only=arguments.case,
             )
             asyncio.run(importlib.import_module(f"tests.faults.parts.{name}").run(run))
+    record.figure("processor time", round(_processor_seconds(), 1), "s")
     return 1 if record.failed or not record.passed else 0
+
+
+def _processor_seconds() -> float:
+    """What this part has cost so far: its own time, and that of every process it has started and seen end."""
+    stop_server()
+    used = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
 
 
 @contextmanager

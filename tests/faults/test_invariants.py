@@ -19,8 +19,9 @@ from ledger.book import Ledger
 from ledger.operation import SetAccountStatus
 from tests.faults.callers import Asking, ask
 from tests.faults.checking import effects, gather, problems
-from tests.faults.evidence import Answer, Delivery, Evidence, Observation, Rows
+from tests.faults.evidence import Answer, Delivery, Evidence, Execution, Observation, Rows
 from tests.faults.invariants import CHECKS, violations
+from tests.faults.invariants.batches import chunks_and_books_agree
 from tests.faults.spoiled import SPOILED, Spoiled
 from tests.support.bank import Bank
 from tests.support.databases import DATABASES
@@ -136,6 +137,50 @@ def test_every_invariant_has_two_ways_of_being_violated_that_it_names() -> None:
 
     assert {name for name in CHECKS if ways.count(name) < 2} == set()
     assert set(ways) == set(CHECKS)
+
+
+def test_a_chunk_and_the_books_must_know_the_same_lines() -> None:
+    """
+    A chunk that says settled of what is not, or of what another has moved, and a line without a chunk, are told.
+    """
+
+    def a_line(number: int, status: str = "settled", reason: str | None = None, batch: str = "B") -> dict[str, Any]:
+        return {"id": f"L{number}", "status": status, "reason": reason, "detail": f"batch {batch}, line {number}"}
+
+    def told(rows: list[dict[str, Any]], *otherwise: tuple[int, str, str | None, bool]) -> list[str]:
+        result = {"lines": 2, "otherwise": [list(each) for each in otherwise]}
+        chunk = Execution("batch/B/2-3", "run", "Chunk", "COMPLETED", result)
+        return list(chunks_and_books_agree(Evidence(Rows(transfers=rows), executions=[chunk])))
+
+    rejected = a_line(3, "rejected", "insufficient_funds")
+    assert told([a_line(2), a_line(3)]) == []
+    assert told([a_line(2), rejected], (1, "rejected", "insufficient_funds", False)) == []
+    assert told([a_line(2)], (1, "settled", None, True)) == []
+    assert len(told([a_line(2)])) == 1
+    assert len(told([a_line(2), rejected])) == 1
+    assert len(told([a_line(2), a_line(3)], (1, "settled", None, True))) == 1
+    assert len(told([a_line(2), a_line(3), a_line(4)])) == 1
+    assert len(told([a_line(2), a_line(3), a_line(3)])) == 1
+    assert len(told([a_line(2), a_line(3), a_line(3, batch="C")])) == 1
+
+
+def test_an_occurrence_and_the_books_must_tell_the_same_ending() -> None:
+    """
+    An occurrence that completed with another ending than its transfer's is told.
+    """
+    transfer = {"id": "rent.2026-12-01T090000Z", "status": "settled", "reason": None, "detail": None, "version": 0}
+    ending = {"transfer_id": transfer["id"], "status": "settled", "reason": None, "detail": None}
+
+    def told(result: dict[str, Any]) -> list[str]:
+        runs = [
+            Execution("recurring/rent-2026-12-01T09:00:00Z", "run", "Occurrence", "COMPLETED", result),
+            Execution(f"transfer/{transfer['id']}", "run", "Transfer", "COMPLETED", ending),
+        ]
+        return CHECKS["I11"](Evidence(Rows(transfers=[transfer]), executions=runs))
+
+    assert told(ending) == []
+    assert len(told(ending | {"status": "rejected"})) == 1
+    assert len(told(ending | {"transfer_id": "rent.2026-12-02T090000Z"})) == 1
 
 
 def test_a_counted_setting_of_an_account_belongs_to_no_transfer() -> None:

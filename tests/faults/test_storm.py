@@ -1,4 +1,4 @@
-"""A small storm: sixty transfers, a worker killed, a workflow terminated, connections reset; every cent is found."""
+"""A small storm: sixty transfers, half in files, a worker killed, a workflow terminated, connections reset."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +31,19 @@ async def test_a_small_storm_loses_doubles_and_forgets_nothing(tmp_path: Path, n
     }  # fmt: skip  # one line to be read
     assert effects["transfers"] == storm.QUICK_TRANSFERS
     assert {"worker.kill", "network.reset"} <= {line["kind"] for line in lines if line["type"] == "fault"}
+
+
+def test_a_full_storm_has_every_way_of_moving_money() -> None:
+    """
+    Express, ordinary and held transfers; lines that are asked singly as well, files that two have done; orders.
+    """
+    plan = draw(Random(1), "sqlite", "round-1", storm.TRANSFERS, quick=False)
+    batches = [batch for script in plan.batches for batch in script]
+
+    assert len(plan.transfers) == len({transfer.id for transfer in plan.transfers}) == storm.TRANSFERS
+    assert {transfer.kind for transfer in plan.transfers} == {"express", "transfer", "hold"}
+    assert all(any(getattr(batch, what) for batch in batches) for what in ("singly", "again_after", "by_starter"))
+    assert plan.orders
 
 
 def test_the_same_seed_plans_the_same_storm() -> None:

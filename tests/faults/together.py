@@ -54,7 +54,7 @@ async def run(arguments: argparse.Namespace) -> int:
         _tell(console, ended)
         return ended
 
-    begun_in_order = sorted(wanted, key=lambda each: not each[0].comes_first)
+    begun_in_order = sorted(wanted, key=lambda each: -each[0].takes_seconds)
     running = {each: asyncio.create_task(one(*each)) for each in begun_in_order}
     ended = await asyncio.gather(*(running[each] for each in wanted))
     is_whole = parts == list(PARTS) and not arguments.database and arguments.case == "*" and not arguments.quick

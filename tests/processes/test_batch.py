@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from engine.embedded import EmbeddedServer
 from tests.processes.conftest import open_accounts
 from tests.support.databases import only_sqlite
-from tests.support.processes import PATIENCE, Folder, hear
+from tests.support.processes import PATIENCE, Folder, folder, hear
 
 LINES = 9_000
 """Three chunks, the last of which is not full."""
@@ -94,6 +95,32 @@ async def test_a_starter_killed_in_the_middle_leaves_no_results_and_the_next_one
     assert results.read_text() == settled(LINES)
     assert await place.balances("alice", "bob", "transit:USD") == [100_00 - LINES, LINES, 0]
     await place.audit()
+
+
+@only_sqlite
+async def test_a_temporal_server_killed_in_the_middle_changes_no_line_of_the_results(
+    tmp_path: Path, database_url: str
+) -> None:
+    """
+    SIGKILL between two commits, a new server on the same file. Whatever the first starter was told, the next has all.
+    """
+    running = EmbeddedServer.running(tmp_path / "temporal", port=0, ui_port=None, supervised=False)
+    async with running as server, folder(tmp_path, database_url, server.address) as place:
+        await _open(place)
+        await place.worker(armed="ledger.before_commit=stall:1@5")
+        path = a_file(place)
+        starter = await place.start("starter.py", *batch(path, "B1", "--timeout", "40"))
+        await _fired(place)
+        await server.kill()
+        await server.start()
+        first = await hear(starter)
+        again = await place.starter(*batch(path))
+
+        assert first.exit in (0, 5)
+        assert (again.exit, again.json["settled"], again.json["replayed"]) == (0, LINES, 0)
+        assert (place.path / "payments.results.csv").read_text() == settled(LINES)
+        assert await place.balances("alice", "bob", "transit:USD") == [100_00 - LINES, LINES, 0]
+        await place.audit()
 
 
 @only_sqlite

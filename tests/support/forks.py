@@ -18,6 +18,7 @@ import runpy
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,12 @@ class Program:
 async def warm_up() -> None:
     """Start the fork server now: it takes seconds, in which this event loop would stand still for everybody."""
     await Fork(_nothing).ended()
+
+
+def stop_server() -> None:
+    """End the fork server, if there is one, and wait for it: what its forks have cost counts as ours from then on."""
+    server = getattr(forkserver, "_forkserver")  # noqa: B009  # the standard library's own tests have no other way
+    server._stop()
 
 
 def _nothing(_pipe: Connection) -> None:

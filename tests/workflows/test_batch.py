@@ -201,3 +201,17 @@ async def test_a_cancelled_batch_tells_its_starter_to_stop_and_can_be_run_again(
         BatchProgress(done=2, settled=2, over=True),
     )
     assert not again.differences
+
+
+async def test_a_report_that_nobody_hears_can_be_called_off(idle_bank: Bank) -> None:
+    """
+    Found by the storm: the SDK tells a cancel as its own error, and starters that had ended went on reporting.
+    """
+    batches, request = Batches(idle_bank.submitter), a_batch(idle_bank)
+    await batches.submit(request)
+    reporting = asyncio.create_task(batches.report(request.batch_id, BatchProgress()))
+    await asyncio.sleep(0.5)  # nobody works on it: it waits for the workflow
+    reporting.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(reporting, 5)

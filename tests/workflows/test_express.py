@@ -1,14 +1,16 @@
 """Express transfers: the same guarantees with fewer events, and the ordinary way when somebody is silent."""
 
 import pytest
+from temporalio.worker import Replayer
 
 from activities.messages import ExpressRequest
+from engine.plugin import WorkerPlugin
 from engine.submitting import workflow_id
 from ledger import failpoints
 from ledger.account import AccountStatus
 from ledger.operation import SetAccountStatus
 from ledger.transfer import Status
-from tests.support.bank import Bank
+from tests.support.bank import Bank, sandbox
 from tests.support.databases import only_sqlite
 from workflows.search_attributes import NEEDS_ATTENTION
 
@@ -147,3 +149,19 @@ async def test_an_express_transfer_whose_receiver_is_silent_ends_all_the_same(ba
 
     assert (outcome.status, attention) == ("settled", False)
     assert bank.notifier.keys(request.transfer_id) == [f"{request.transfer_id}/notify/settled"]
+
+
+@only_sqlite
+async def test_an_express_transfer_whose_receiver_hangs_replays(bank: Bank) -> None:
+    """
+    Found by the storm: a timeout within a workflow task is raised otherwise on replay, and a new worker stood still.
+    """
+    request = express(bank)
+    gate = bank.gates.close("notify", before=True)
+    submitted = await bank.start(request)
+    await gate.reached.wait()
+    outcome = await bank.outcome(submitted)
+    history = await bank.client.get_workflow_handle(workflow_id(request.transfer_id)).fetch_history()
+
+    assert outcome.status == "settled"
+    await Replayer(workflows=[], plugins=[WorkerPlugin(workflow_runner=sandbox())]).replay_workflow(history)

@@ -21,6 +21,7 @@ DEADLOCK = "stall:2.5"
 
 CLEAN_RUNS = 3
 _OF_THE_CALLER = ("starter.", "client.")
+_ON_ONE_DATABASE = (*_OF_THE_CALLER, "workflow.", "sql.")
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,10 @@ async def discover(surroundings: Surroundings, scenario: Scenario) -> list[Site]
 def one_of_each(sites: Sequence[Site], seed: int, database: str) -> list[Case]:
     """Each place in the code and each passage of it, with a share of the fates, in a scenario that chance chooses.
 
-    A debit's transaction is the same code in every scenario that has one, and nearly the same on every database: of
-    a place's three fates one database has two and another has one, and the seed chooses which.
+    A debit's transaction is the same code in every scenario that has one, and nearly the same on every database: a
+    place has one fate on each database, and not the same. On one of the databases only is played what knows no database
+    (a workflow, a caller), a statement within a transaction (part C tries its messages and writes), and any passage but
+    the first. The seed chooses.
     """
     places: defaultdict[tuple[str, str | None, int], list[Site]] = defaultdict(list)
     for site in sites:
@@ -98,8 +101,9 @@ def one_of_each(sites: Sequence[Site], seed: int, database: str) -> list[Case]:
     for place, alike in places.items():
         chance = Random(f"{seed}/{place}")
         first = chance.choice(DATABASES) == database
-        fates = chance.sample(sorted(FATES), len(FATES))
-        chosen += [Case(chance.choice(alike), fate) for fate in (fates[::2] if first else fates[1::2])]
+        fates = chance.sample(sorted(FATES), len(DATABASES))
+        if first or (place[2] == 1 and not place[0].startswith(_ON_ONE_DATABASE)):
+            chosen.append(Case(chance.choice(alike), fates[not first]))
     return chosen
 
 

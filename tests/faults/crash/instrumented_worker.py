@@ -40,7 +40,7 @@ from ledger.operation import SetAccountStatus
 from tests.faults.crash.rail import ByAnyName, FileRail
 from tests.faults.crash.receiver import SECRET
 from tests.faults.crash.sites import ActivityBoundaries, WorkflowBoundaries, instrument
-from workflows import asking, notification
+from workflows import asking, batch, notification
 
 ATTEMPT = timedelta(seconds=1)
 FIRST_TRY = timedelta(seconds=1.5)
@@ -70,7 +70,7 @@ def main(pipe: Connection, place: Place, armed: str) -> None:
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")  # a workflow task that is made to fail leaves coroutines that nobody awaits
     os.environ[failpoints.LOG] = place.fired
-    asking.ATTEMPT, notification.FIRST_TRY = ATTEMPT, FIRST_TRY
+    asking.ATTEMPT, batch.ATTEMPT, notification.FIRST_TRY = ATTEMPT, ATTEMPT, FIRST_TRY
     arm(armed)
     asyncio.run(_work(pipe, place))
 

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from activities.approvals import ApprovalRequest, Consent
+from activities.batch_messages import BatchProgress, BatchRequest
 from activities.limits import LimitChange
 from activities.messages import (
     AccountChange,
@@ -20,12 +21,16 @@ from activities.messages import (
     TransferRequest,
 )
 from activities.terms import Decision, HoldRequest, PayoutRequest
+from cli.batch_file import Chunk, Good
+from cli.batch_results import rows
 from engine.approving import approve
+from engine.batching import Batches
 from engine.deciding import decide
 from engine.limits import set_limits
 from engine.submitting import Submitter
 from ledger.account import AccountStatus
 from ledger.entries import Entry, Share, Split, TargetBalance
+from ledger.transfer import Transfer
 
 PATIENCE = 60.0
 AMOUNT = 25_00
@@ -104,6 +109,20 @@ async def _captured(submitter: Submitter, id: str) -> Said:
     return Said(outcome.status, outcome.reason if outcome.captured_minor == AMOUNT - 1 else "captured otherwise")
 
 
+async def _batched(submitter: Submitter, id: str) -> Said:
+    """A file of two lines, which are two chunks. The answer is its results, as the starter writes them."""
+    batches = Batches(submitter)
+    request = BatchRequest(batch_id=id, sha256="ab" * 32, lines=2)
+    await batches.begin(await batches.submit(request), PATIENCE)
+    amounts = (AMOUNT - 1, 1)
+    lines = [Good(n, Transfer(f"{id}.{n}", f"{id}-a", f"{id}-b", amount, "USD")) for n, amount in enumerate(amounts, 2)]
+    results: list[str] = []
+    async for chunk, outcome in batches.in_order([Chunk(id, [line]) for line in lines], PATIENCE, lambda: True):
+        results += [",".join(row) for row in rows(chunk, outcome)]
+    await batches.report(id, BatchProgress(done=2, settled=2, over=True))
+    return Said("; ".join(results).replace(id, "~"))
+
+
 async def _deposit(submitter: Submitter, id: str) -> Said:
     request = DepositRequest(deposit_id=id, account_id=f"{id}-a", amount_minor=AMOUNT, currency="USD")
     outcome = await submitter.outcome(await submitter.deposit(request), LegOutcome, PATIENCE)
@@ -175,6 +194,7 @@ SCENARIOS = (
     Scenario("approved", _approved, Said("settled"), LEFT, AMOUNT),
     Scenario("limited", _limited, Said("rejected", "limit_exceeded"), LEFT, AMOUNT, is_transfer=False),
     Scenario(PAID_OUT, _paid_out, Said("settled"), LEFT, AMOUNT),
+    Scenario("batched", _batched, Said("~.2,settled,,false; ~.3,settled,,false"), LEFT, AMOUNT, is_transfer=False),
     Scenario("deposited", _deposit, Said("applied"), FUNDS + AMOUNT, 0, is_transfer=False),
     Scenario("split", _split, Said("applied"), LEFT, AMOUNT, is_transfer=False),
     Scenario("emptied", _emptied, Said("applied"), 0, FUNDS, is_transfer=False),

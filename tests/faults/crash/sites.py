@@ -34,6 +34,7 @@ from temporalio.worker import (
 )
 
 from activities.approvals import RecordedConsent
+from activities.batch_messages import BatchRequest, ChunkRequest
 from activities.messages import DepositRequest, EntryRequest, NotificationRequest, TransferRequest, UndoRequest
 from activities.terms import CaptureRequest, DebitOnTerms
 from ledger.book import Ledger
@@ -149,6 +150,10 @@ def key_of_message(activity: str, message: Any) -> str:
             return f"{message.id}/{message.kind}"
         case NotificationRequest():
             return message.key
+        case BatchRequest():
+            return f"{message.batch_id}/{activity}"
+        case ChunkRequest():
+            return f"{message.batch_id}/{activity}/{message.lines[0]}"
         case _:
             return f"account/{message.account_id}"
 

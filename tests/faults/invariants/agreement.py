@@ -4,10 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from tests.faults.evidence import Evidence, Execution, Row
-from tests.faults.invariants import lookup
+from tests.faults.invariants import batches, lookup
 from tests.faults.invariants.lookup import TERMINAL
 
-TRANSFER, DEPOSIT, NOTIFICATION = "transfer/", "deposit/", "notification/"
+TRANSFER, DEPOSIT, NOTIFICATION, OCCURRENCE = "transfer/", "deposit/", "notification/", "recurring/"
 REFUSALS = frozenset({"KeyReused", "MalformedRequest"})
 """What a workflow may fail with: it then stands for nobody's transfer."""
 
@@ -25,7 +25,13 @@ def books_and_temporal_agree(evidence: Evidence) -> list[str]:
     found: list[str] = []
     for id, executions in runs.items():
         found += _wrong_ends(id, executions, evidence.wrecked)
-    return [*found, *_wrong_transfers(evidence, runs), *_wrong_deposits(evidence, runs), *_wrong_told(evidence, runs)]
+    return [
+        *found,
+        *_wrong_transfers(evidence, runs),
+        *batches.chunks_and_books_agree(evidence),
+        *_wrong_deposits(evidence, runs),
+        *_wrong_told(evidence, runs),
+    ]
 
 
 def _wrong_ends(id: str, executions: Sequence[Execution], wrecked: frozenset[str]) -> Iterator[str]:
@@ -44,11 +50,14 @@ def _wrong_ends(id: str, executions: Sequence[Execution], wrecked: frozenset[str
 def _wrong_transfers(evidence: Evidence, runs: dict[str, list[Execution]]) -> Iterator[str]:
     transfers = lookup.transfers(evidence.rows)
     for workflow_id, executions in runs.items():
-        if workflow_id.startswith(TRANSFER):
-            transfer = transfers.get(workflow_id.removeprefix(TRANSFER))
-            for execution in executions:
-                yield from _wrong_result(workflow_id, execution, transfer)
+        for execution in executions:
+            if workflow_id.startswith(TRANSFER):
+                yield from _wrong_result(workflow_id, execution, transfers.get(workflow_id.removeprefix(TRANSFER)))
+            elif workflow_id.startswith(OCCURRENCE) and isinstance(execution.result, dict):
+                yield from _wrong_result(workflow_id, execution, transfers.get(execution.result["transfer_id"]))
     for id, transfer in transfers.items():
+        if batches.line_of(transfer) is not None:
+            continue  # a line of a batch has its chunk: see `batches`
         told = {execution.status for execution in runs.get(f"{TRANSFER}{id}", ())}
         # Running: it is in the middle of telling the outside.
         if transfer["status"] in TERMINAL and id not in evidence.wrecked and not told & {"COMPLETED", "RUNNING"}:

@@ -12,7 +12,7 @@ MOVES = frozenset({"debit", "credit", "refund", "deposit"})
 
 _SETTING = "/setting/"
 _APPROVAL = "/approval/"
-_OF_NO_TRANSFER = entries.KINDS | {"deposit"}
+_OF_NO_TRANSFER = entries.KINDS | {"deposit", "batch"}
 FENCED_BY = {"debit": "cancel", "credit": "refund", "submit": "recall"}
 
 

@@ -83,8 +83,9 @@ def _planned(run: Run, sites: Sequence[Site]) -> list[Case]:
     else:
         planned = one_of_each(sites, run.seed, run.database)
         run.record.gap(
-            f"crash points on {run.database}: {len(planned)} of {len(every)} cases: each place, with one or two of the "
-            f"three fates (the other database has the rest), in a scenario chosen by the seed; all with --soak"
+            f"crash points on {run.database}: {len(planned)} of {len(every)} cases: each place with one of the "
+            f"three fates (the other database has another), on one of the databases each statement, later passage, and "
+            f"what knows no database; in a scenario chosen by the seed; all with --soak"
         )
     run.random.shuffle(planned)
     return planned

@@ -33,6 +33,9 @@ QUICK_STRIDE = 60
 BROKEN_STRIDE = 5
 """A disk that stays broken is tried from the 1st, 6th, 11th ... write on: a commit has about twenty."""
 
+OTHER_STRIDE = 2
+"""Every single write fails once with EIO while the program carries on; of the other loops, every second one."""
+
 TRANSFERS = len({step.name.rpartition(" ")[2] for step in STEPS.values() if step.name.startswith("debit")}) + 1
 """Transfers of the script: T1 to T5, of which one is cancelled and never debited."""
 
@@ -91,16 +94,18 @@ async def _loop(run: Run, tracer: Tracer, scenario: Scenario, call: str, error: 
     for nth in range(1, LONGEST):
         injection = Injection(call, error, nth, scenario.on)
         name = f"{scenario.name}: {injection}, {scenario.fate}"
-        if nth % _stride(run, scenario, call) != 1 % _stride(run, scenario, call):
+        if (nth - 1) % _stride(run, scenario, call, error):
             continue
         if run.wants(name) and not await _once(run, tracer, scenario, injection, name):
             return
 
 
-def _stride(run: Run, scenario: Scenario, call: str) -> int:
+def _stride(run: Run, scenario: Scenario, call: str, error: str) -> int:
     if run.quick:
         return QUICK_STRIDE
-    return BROKEN_STRIDE if scenario.on and call == "write" else 1
+    if call == "sync" or run.soak_minutes or run.only != "*":
+        return 1
+    return BROKEN_STRIDE if scenario.on else OTHER_STRIDE if error == "ENOSPC" or scenario.dies else 1
 
 
 async def _once(run: Run, tracer: Tracer, scenario: Scenario, injection: Injection, name: str) -> bool:

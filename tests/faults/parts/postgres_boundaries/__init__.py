@@ -49,6 +49,8 @@ class Boundary:
     """What is counted: a side's messages, or COMMIT."""
     cut: Cut
     plan: Callable[[int], Plan]
+    first: int = 1
+    step: int = 1
 
     @property
     def name(self) -> str:
@@ -72,9 +74,16 @@ async def run(run: Run) -> None:
     await whole_transfers(run)
 
 
-def _boundaries(conversation: Conversation) -> list[Boundary]:
+def _boundaries(run: Run, conversation: Conversation) -> list[Boundary]:
+    """Before one message of a side is after the one before it: a run tries before every second one, and after the rest.
+
+    Which, the seed chooses; with --soak, both at each.
+    """
+    step = 1 if run.soak_minutes or run.only != "*" else 2
+
     def messages(side: Side, cut: Cut) -> Boundary:
-        return Boundary(conversation, side, cut, lambda nth: at_message(side, nth, cut))
+        first = 1 + (run.seed + (cut is Cut.AFTER)) % step
+        return Boundary(conversation, side, cut, lambda nth: at_message(side, nth, cut), first, step)
 
     def commits(cut: Cut) -> Boundary:
         return Boundary(conversation, "COMMIT", cut, lambda nth: at_commit(nth, cut))
@@ -84,7 +93,7 @@ def _boundaries(conversation: Conversation) -> list[Boundary]:
 
 
 async def _cut_everywhere(run: Run, url: str, books: Ledger) -> None:
-    boundaries = [boundary for conversation in CONVERSATIONS for boundary in _boundaries(conversation)]
+    boundaries = [boundary for conversation in CONVERSATIONS for boundary in _boundaries(run, conversation)]
     waiting: asyncio.Queue[Boundary] = asyncio.Queue()
     for boundary in run.random.sample(boundaries, QUICK_CASES) if run.quick else boundaries:
         waiting.put_nowait(boundary)
@@ -110,7 +119,11 @@ class _Line:
     async def cut_at_each(self, boundary: Boundary) -> None:
         """N = 1, 2, 3 ... until a run completes without reaching the nth. A quick run tries one N of them."""
         there_are = await self._undisturbed(boundary)
-        for nth in [self.run.random.randint(1, there_are)] if self.run.quick else itertools.count(1):
+        for nth in (
+            [self.run.random.randint(1, there_are)]
+            if self.run.quick
+            else itertools.count(boundary.first, boundary.step)
+        ):
             reached = not self.run.wants(boundary.case(nth)) or await self._cut_at(boundary, nth, there_are)
             if not reached or nth > there_are:
                 break

@@ -15,24 +15,30 @@ from pathlib import Path
 
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 
+from cli import batch_file
 from ledger.audit import audit
 from ledger.reader import Reader
 from tests.faults.evidence import Evidence, read_rows
 from tests.faults.invariants import violations
 from tests.faults.parts.storm import judging
 from tests.faults.parts.storm.bank import Bank, bank, trouble_in_logs
+from tests.faults.parts.storm.batches import BatchCallers
 from tests.faults.parts.storm.callers import Callers
 from tests.faults.parts.storm.healing import Healed, heal
 from tests.faults.parts.storm.nemesis import Nemesis
 from tests.faults.parts.storm.observer import Observer
 from tests.faults.parts.storm.plan import MONEY, Plan, draw
+from tests.faults.parts.storm.recurring import Recurring
 from tests.faults.record import Trial
 from tests.faults.run import Run
 
-TRANSFERS, QUICK_TRANSFERS = 2_000, 60
+TRANSFERS, QUICK_TRANSFERS = 2_340, 60
 WORKERS = {"sqlite": 1, "postgresql": 2}
 STORM_SECONDS = 230.0
 """After which nothing new is begun, however slow the machine."""
+
+CHUNK_LINES = 20
+"""Of a batch: so that a file of sixty lines is three chunks, as one of twelve thousand is outside."""
 
 STEP_SECONDS = 0.5
 """Of the timeline."""
@@ -42,6 +48,7 @@ async def run(run: Run) -> None:
     """Rounds, until the time is over; at least one."""
     begun = time.monotonic()
     _quieten()
+    batch_file.CHUNK_LINES = CHUNK_LINES  # of this process only
     for number in count(1):
         if number > 1 and time.monotonic() - begun > run.soak_minutes * 60:
             return
@@ -61,15 +68,17 @@ async def _round(run: Run, trial: Trial, name: str, begun: float) -> None:
     plan = draw(chance, run.database, name, QUICK_TRANSFERS if run.quick else TRANSFERS, run.quick)
     async with bank(run.folder / name, run.database, WORKERS[run.database]) as open_bank:
         callers = Callers(open_bank, plan, run.record)
+        batches = BatchCallers(open_bank, plan, callers, run.record)
+        recurring = Recurring(open_bank, plan, callers, run.record)
         nemesis = Nemesis(open_bank, callers, plan, run.record, time.monotonic())
         observer, storm_began = Observer(open_bank.url), time.monotonic()
         async with observer.looking():
             breaking = asyncio.create_task(nemesis.run())
-            await callers.run(STORM_SECONDS)
+            await _callers(callers, batches, recurring)
             nemesis.stop()
             await breaking
             storm_seconds = time.monotonic() - storm_began
-            healed = await heal(open_bank, callers, nemesis, plan)
+            healed = await heal(open_bank, callers, batches, recurring, nemesis, plan)
         _timeline(run, observer, storm_began - begun, healed)
         if len(callers.begun) < len(plan.transfers):
             run.record.gap(
@@ -81,6 +90,16 @@ async def _round(run: Run, trial: Trial, name: str, begun: float) -> None:
     for hand in open_bank.hands:
         bad = Counter(status for status in hand.exits if status not in (0, 1, -9))
         trial.expect(not bad, f"{hand.worker.name} ended with {dict(bad)}")
+
+
+async def _callers(callers: Callers, batches: BatchCallers, recurring: Recurring) -> None:
+    """All who ask, until they have asked for everything, or may begin nothing new."""
+    closing = asyncio.get_running_loop().call_later(STORM_SECONDS, callers.closed.set)
+    by_the_clock = asyncio.create_task(recurring.run())
+    await asyncio.gather(callers.run(), batches.run())
+    closing.cancel()
+    callers.closed.set()
+    await by_the_clock
 
 
 async def _judge(

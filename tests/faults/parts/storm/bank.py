@@ -13,6 +13,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import asyncpg
@@ -199,8 +200,13 @@ def trouble_in_logs(folder: Path) -> list[str]:
     """What no worker must ever say, whatever breaks around it."""
     never = ("panicked", "ondetermin", "Failed activation", "Bug:", "AssertionError", "UnsafeDatabase", "OutOfOrder")
     return [
-        f"{log.name}: {line[:500]}"
+        f"{log.name}: {line[:500]} {next[:200]}"
         for log in sorted(folder.glob("worker-*.log"))
-        for line in log.read_text(errors="replace").splitlines()
-        if any(word in line for word in never)
+        for line, next in pairwise([*log.read_text(errors="replace").splitlines(), ""])
+        if any(word in line for word in never) and not _is_a_late_timer(line, next)
     ]
+
+
+def _is_a_late_timer(line: str, next: str) -> bool:
+    """SDK 1.35: the timer of a local activity that a worker gave up at its end finds nobody to tell, and says so."""
+    return "panicked" in line and "local_activities.rs" in line and next.startswith("receive half not dropped")

@@ -10,8 +10,10 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
-from activities.messages import TransferOutcome, TransferRequest
+from activities.messages import ExpressRequest, TransferOutcome, TransferRequest
+from activities.terms import Decision, HoldRequest
 from engine.connection import NotReachable
+from engine.deciding import decide
 from engine.submitting import KeyReused, Submitted, Submitter, Unanswered
 from ledger.reader import Reader
 from tests.faults.evidence import Answer
@@ -26,8 +28,10 @@ PATIENCE_SECONDS = 12.0
 ATTEMPTS = 3
 """How often a caller asks while the storm is on; what is still unknown then is asked again after it."""
 
-_UNKNOWN = (Unanswered, NotReachable, TimeoutError)
-_EXIT = {"settled": 0, "rejected": 3, "refunded": 3, "cancelled": 3}
+UNKNOWN = (Unanswered, NotReachable, TimeoutError)
+"""What a caller may meet instead of an answer."""
+
+EXIT = {"settled": 0, "rejected": 3, "refunded": 3, "cancelled": 3}
 
 
 @dataclass(frozen=True)
@@ -57,23 +61,21 @@ class Callers:
         """The last answer of each caller about each of its requests."""
         self.begun: set[str] = set()
         self.in_flight: dict[str, PlannedTransfer] = {}
-        self._reader = Reader.open_read_only(bank.url)
-        self._books: Reader | None = None
-        self._closed = asyncio.Event()
+        self.closed = asyncio.Event()
+        """Nothing new is begun any more."""
+        self._requests: dict[str, TransferRequest] = {}
 
-    async def run(self, seconds: float) -> None:
-        """Everything that is planned, or as much of it as can be begun in these seconds."""
-        asyncio.get_running_loop().call_later(seconds, self._closed.set)
-        async with self._reader as self._books, asyncio.TaskGroup() as all:
+    async def run(self) -> None:
+        """Every single that is planned, or as many as can be begun until it is closed."""
+        async with asyncio.TaskGroup() as all:
             for number, script in enumerate(self._plan.scripts):
                 all.create_task(self._script(number, script, all))
 
     async def until_definite(self, seconds: float) -> int:
         """Ask again whatever is still unknown, as its callers would. Returns how much of it stays unknown."""
-        async with Reader.open_read_only(self._bank.url) as self._books:
-            async with asyncio.timeout(seconds):
-                unknown = [ask for ask, answer in self.last.values() if answer.exit_status == 5]
-                await asyncio.gather(*(self._until_definite(number, ask) for number, ask in enumerate(unknown)))
+        async with asyncio.timeout(seconds):
+            unknown = [ask for ask, answer in self.last.values() if answer.exit_status == 5]
+            await asyncio.gather(*(self._until_definite(number, ask) for number, ask in enumerate(unknown)))
         return sum(answer.exit_status == 5 for _, answer in self.last.values())
 
     async def _until_definite(self, number: int, ask: Ask) -> None:
@@ -83,21 +85,40 @@ class Callers:
     async def _script(self, number: int, script: tuple[PlannedTransfer, ...], all: asyncio.TaskGroup) -> None:
         """One caller's transfers, one after the other; others come to each of them in their own time."""
         for planned in script:
-            if self._closed.is_set():
+            if self.closed.is_set():
                 return
-            self.in_flight[planned.id] = planned
-            self.begun.add(planned.id)
-            for repeat, delay in enumerate(planned.repeats):
-                all.create_task(self._repeat(number + repeat + 1, planned, repeat, delay))
-            if planned.other_content_after is not None:
-                all.create_task(self._other_content(number + 1, planned, planned.other_content_after))
-            if planned.cancel_after is not None:
-                all.create_task(self._cancel(number, planned, planned.cancel_after))
-            await self._rightful(number, planned)
-            self.in_flight.pop(planned.id, None)
+            await self.single(number, planned, all)
+
+    async def single(self, number: int, planned: PlannedTransfer, all: asyncio.TaskGroup) -> None:
+        """One transfer, by its rightful caller, and whatever others do about it."""
+        self.in_flight[planned.id] = planned
+        self.begun.add(planned.id)
+        for repeat, delay in enumerate(planned.repeats):
+            all.create_task(self._repeat(number + repeat + 1, planned, repeat, delay))
+        if planned.other_content_after is not None:
+            all.create_task(self._other_content(number + 1, planned, planned.other_content_after))
+        if planned.cancel_after is not None:
+            all.create_task(self._cancel(number, planned, planned.cancel_after))
+        for place, (delay, captures) in enumerate(planned.decisions):
+            all.create_task(self._decide(number + place, planned, delay, captures))
+        await self._rightful(number, planned)
+        self.in_flight.pop(planned.id, None)
+
+    def request(self, planned: PlannedTransfer) -> TransferRequest:
+        """What is asked for: always the same, also after the storm. A hold's time runs from when it is first asked."""
+        if planned.id not in self._requests:
+            names = ("source", "destination", "amount_minor", "currency")
+            fields = {"transfer_id": planned.id, **dict(zip(names, planned.content, strict=True))}
+            if planned.kind == "hold":
+                expires_at = (time.time_ns() + int(planned.expires_after * 1e9)) // 1000
+                self._requests[planned.id] = HoldRequest.model_validate(fields | {"expires_at": expires_at})
+            else:
+                kind = ExpressRequest if planned.kind == "express" else TransferRequest
+                self._requests[planned.id] = kind.model_validate(fields)
+        return self._requests[planned.id]
 
     async def _rightful(self, number: int, planned: PlannedTransfer) -> None:
-        ask = Ask(f"caller-{number}", _request(planned))
+        ask = Ask(f"caller-{number}", self.request(planned))
         for attempt in range(ATTEMPTS):
             if planned.by_starter:
                 answer = await self._by_starter(ask, planned.starter_killed_after if attempt == 0 else None)
@@ -110,17 +131,17 @@ class Callers:
     async def _repeat(self, number: int, planned: PlannedTransfer, repeat: int, delay: float) -> None:
         await asyncio.sleep(delay)
         self._record.fault(Kind.CALLER_REPEATS, planned.id)
-        await self.ask(number, Ask(f"repeat-{repeat}", _request(planned)))
+        await self.ask(number, Ask(f"repeat-{repeat}", self.request(planned)))
 
     async def _other_content(self, number: int, planned: PlannedTransfer, delay: float) -> None:
         await asyncio.sleep(delay)
         self._record.fault(Kind.CALLER_OTHER_CONTENT, planned.id)
-        other = _request(planned).model_copy(update={"amount_minor": planned.amount_minor + 1})
+        other = self.request(planned).model_copy(update={"amount_minor": planned.amount_minor + 1})
         await self.ask(number, Ask("other", other))
 
     async def _cancel(self, number: int, planned: PlannedTransfer, delay: float) -> None:
         await asyncio.sleep(delay)
-        ask, submitter = Ask(f"canceller-{number}", _request(planned)), self._bank.submitter(number)
+        ask, submitter = Ask(f"canceller-{number}", self.request(planned)), self._bank.submitter(number)
 
         async def work() -> Answer | None:
             found = await submitter.find(planned.id)
@@ -133,6 +154,18 @@ class Callers:
 
         await self._answered(ask, work, PATIENCE_SECONDS, is_asked_again=False)
 
+    async def _decide(self, number: int, planned: PlannedTransfer, delay: float, captures: int | None) -> None:
+        """Capture a hold, or void it. Whether it was in time is for the hold's own callers to hear."""
+        await asyncio.sleep(delay)
+        decision = Decision(captures=captures, reason=None if captures else "the storm's callers do not want it")
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await decide(self._bank.submitter(number), planned.id, decision, PATIENCE_SECONDS)
+        except UNKNOWN:
+            pass
+        except Exception as error:
+            self.problems.append(f"{planned.id}: deciding it raised {type(error).__name__}: {error}"[:500])
+
     async def ask(self, number: int, ask: Ask, seconds: float = PATIENCE_SECONDS, wait: bool = True) -> Answer:
         """Submit a request and wait for its outcome, as `starter.py transfer` does. Never raises for a silence."""
         submitter = self._bank.submitter(number)
@@ -142,10 +175,10 @@ class Callers:
             submitted = await submitter.transfer(ask.request)
             if submitted.differences:
                 await self._not_ours(ask.request)
-                return self._answer(ask, asked_at, 4, reason="; ".join(submitted.differences))
+                return self.answer(ask, asked_at, 4, reason="; ".join(submitted.differences))
             self.acknowledged.setdefault(ask.request.transfer_id, time.monotonic())
             if not wait:
-                return self._answer(ask, asked_at, 0)
+                return self.answer(ask, asked_at, 0)
             return await self._outcome(submitter, submitted, ask, asked_at)
 
         answer = await self._answered(ask, work, seconds)
@@ -154,14 +187,14 @@ class Callers:
 
     async def _outcome(self, submitter: Submitter, submitted: Submitted, ask: Ask, asked_at: float) -> Answer:
         outcome = await submitter.outcome(submitted, TransferOutcome, PATIENCE_SECONDS)
-        answer = self._answer(ask, asked_at, _EXIT[outcome.status], outcome.status, outcome.reason)
+        answer = self.answer(ask, asked_at, EXIT[outcome.status], outcome.status, outcome.reason)
         return replace(answer, replayed=outcome.replayed)
 
     async def _not_ours(self, request: TransferRequest) -> None:
         """As the starter does: raise Unanswered if only somebody else's running attempt is in the way."""
-        assert self._books is not None
         try:
-            state = await self._books.transfer(request.transfer_id)
+            async with Reader.open_read_only(self._bank.url) as books:
+                state = await books.transfer(request.transfer_id)
         except Exception as error:
             raise Unanswered(f"the books did not answer: {type(error).__name__}") from error
         if state is not None and state.transfer == request.as_transfer():
@@ -175,22 +208,23 @@ class Callers:
             async with asyncio.timeout(seconds):
                 answer = await work()
         except KeyReused as reused:
-            answer = self._answer(ask, asked_at, 4, reason=str(reused))
-        except _UNKNOWN as silence:
-            answer = self._answer(ask, asked_at, 5, error=type(silence).__name__, reason=str(silence)[:200])
+            answer = self.answer(ask, asked_at, 4, reason=str(reused))
+        except UNKNOWN as silence:
+            answer = self.answer(ask, asked_at, 5, error=type(silence).__name__, reason=str(silence)[:200])
         except Exception as error:
             self.problems.append(f"{ask.request.transfer_id}: unclassified {type(error).__name__}: {error}"[:500])
-            answer = self._answer(ask, asked_at, 5, error=type(error).__name__)
+            answer = self.answer(ask, asked_at, 5, error=type(error).__name__)
         if answer is not None:
-            self._note(ask, answer, is_asked_again)
+            self.note(ask, answer, is_asked_again)
         return answer
 
-    def _note(self, ask: Ask, answer: Answer, is_asked_again: bool) -> None:
+    def note(self, ask: Ask, answer: Answer, is_asked_again: bool) -> None:
+        """Write an answer down. What `is_asked_again` is, as long as it is unknown."""
         self.answers.append(answer)
         if is_asked_again:
             self.last[(ask.caller, ask.request.transfer_id, ask.content)] = (ask, answer)
 
-    def _answer(
+    def answer(
         self,
         ask: Ask,
         asked_at: float,
@@ -199,6 +233,7 @@ class Callers:
         reason: str | None = None,
         error: str | None = None,
     ) -> Answer:
+        """What somebody was told just now."""
         id, now = ask.request.transfer_id, time.monotonic()
         return Answer(ask.caller, id, ask.content, asked_at, now, exit_status, status, reason, error=error)
 
@@ -217,10 +252,10 @@ class Callers:
                 process.kill()
         output, errors = await process.communicate()
         if process.returncode == -9:
-            answer = self._answer(ask, asked_at, 5, error="Killed")
+            answer = self.answer(ask, asked_at, 5, error="Killed")
         else:
             answer = self._heard(ask, asked_at, process.returncode, output.decode(), errors.decode())
-        self._note(ask, answer, True)
+        self.note(ask, answer, True)
         return answer
 
     def _heard(self, ask: Ask, asked_at: float, exit: int | None, output: str, errors: str) -> Answer:
@@ -230,21 +265,11 @@ class Callers:
             said = None
         if exit not in (0, 3, 4, 5) or said is None:
             self.problems.append(f"{ask.request.transfer_id}: starter.py ended with {exit}: {output} {errors}"[:1500])
-            return self._answer(ask, asked_at, 5, error="RuntimeError")
+            return self.answer(ask, asked_at, 5, error="RuntimeError")
         if exit != 5:
             self.acknowledged.setdefault(ask.request.transfer_id, time.monotonic())
-        status = said["status"] if said["status"] in _EXIT else None
+        status = said["status"] if said["status"] in EXIT else None
         error = "Unanswered" if exit == 5 else None
         return replace(
-            self._answer(ask, asked_at, exit, status, said["reason"], error), replayed=bool(said.get("replayed"))
+            self.answer(ask, asked_at, exit, status, said["reason"], error), replayed=bool(said.get("replayed"))
         )
-
-
-def _request(planned: PlannedTransfer) -> TransferRequest:
-    return TransferRequest(
-        transfer_id=planned.id,
-        source=planned.source,
-        destination=planned.destination,
-        amount_minor=planned.amount_minor,
-        currency=CURRENCY,
-    )

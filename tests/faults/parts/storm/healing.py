@@ -12,19 +12,23 @@ from dataclasses import dataclass
 
 from temporalio.service import RPCError
 
-from activities.messages import TransferRequest
 from engine.submitting import workflow_id
 from tests.faults.parts.storm.bank import Bank
+from tests.faults.parts.storm.batches import BatchCallers
 from tests.faults.parts.storm.callers import Ask, Callers
 from tests.faults.parts.storm.nemesis import Nemesis
 from tests.faults.parts.storm.observer import ask
-from tests.faults.parts.storm.plan import CURRENCY, Plan, PlannedTransfer
+from tests.faults.parts.storm.plan import Plan, PlannedTransfer
+from tests.faults.parts.storm.recurring import Recurring
 
 GIVEN_UP_SECONDS = 120.0
 """Long after the 30 s that are promised, so that a slow healing is told from one that never ends."""
 
 SLOW_SECONDS = 15.0
 """After which the log says what each transfer that has not ended is waiting for."""
+
+SWEEP_SECONDS = 3.0
+"""How long notifications may take before somebody sweeps for them."""
 
 TERMINAL = frozenset({"settled", "rejected", "refunded", "cancelled"})
 
@@ -40,17 +44,20 @@ class Healed:
     undelivered: int
 
 
-async def heal(bank: Bank, callers: Callers, nemesis: Nemesis, plan: Plan) -> Healed:
+async def heal(
+    bank: Bank, callers: Callers, batches: BatchCallers, recurring: Recurring, nemesis: Nemesis, plan: Plan
+) -> Healed:
     """See the module. Comes back when all is quiet, or when it has been waited for long enough."""
     await bank.heal()
-    healed_at = time.monotonic()
+    healed_at, by_the_clock = time.monotonic(), time.time()
     asking = asyncio.create_task(_asked_again(callers))
+    again = asyncio.create_task(batches.again_after_the_storm(GIVEN_UP_SECONDS))
     finishing = asyncio.create_task(_finish_terminated(bank, callers, nemesis, plan))
     terminal_at: float | None = None
     stuck: tuple[str, ...] = ()
     explained = False
     while time.monotonic() < healed_at + GIVEN_UP_SECONDS:
-        stuck = await _unfinished(bank, callers)
+        stuck = (*await _unfinished(bank, callers), *await recurring.missing(by_the_clock))
         if not stuck:
             terminal_at = time.monotonic()
             break
@@ -59,7 +66,8 @@ async def heal(bank: Bank, callers: Callers, nemesis: Nemesis, plan: Plan) -> He
             await _explain(bank, nemesis, stuck)
         await asyncio.sleep(0.1)
     await finishing
-    unknown = await asking
+    unknown = await asking + await again
+    stuck += tuple(await recurring.end(GIVEN_UP_SECONDS))
     undelivered = await _undelivered(bank, healed_at + GIVEN_UP_SECONDS)
     return Healed(healed_at, terminal_at, stuck, unknown, undelivered)
 
@@ -82,12 +90,8 @@ async def _finish_terminated(bank: Bank, callers: Callers, nemesis: Nemesis, pla
 
 
 async def _submitted_again(number: int, callers: Callers, planned: PlannedTransfer) -> None:
-    source, destination, amount_minor, _ = planned.content
-    request = TransferRequest(
-        transfer_id=planned.id, source=source, destination=destination, amount_minor=amount_minor, currency=CURRENCY
-    )
     for _ in range(5):
-        if (await callers.ask(number, Ask("after the storm", request), 20)).exit_status != 5:
+        if (await callers.ask(number, Ask("after the storm", callers.request(planned)), 20)).exit_status != 5:
             return
 
 
@@ -112,9 +116,16 @@ async def _explain(bank: Bank, nemesis: Nemesis, stuck: tuple[str, ...]) -> None
 
 
 async def _undelivered(bank: Bank, until: float) -> int:
-    """Wait until every ending has been told to the receiver. Returns how many have not."""
+    """Wait until every ending has been told to the receiver. Returns how many have not.
+
+    What the receiver did not take from a batch in time is left to the sweep, which comes again and again.
+    """
+    sweeps_at = time.monotonic() + SWEEP_SECONDS
     while True:
         ((missing,),) = await ask(bank.url, "SELECT count(*) FROM notifications WHERE delivered_at IS NULL")
         if not missing or time.monotonic() > until:
             return int(missing)
+        if time.monotonic() > sweeps_at:
+            await bank.place.starter("sweep", "--older-than", "0", "--json", "--timeout", "50")
+            sweeps_at = time.monotonic() + SWEEP_SECONDS
         await asyncio.sleep(0.25)

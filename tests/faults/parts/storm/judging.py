@@ -14,6 +14,7 @@ from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
 from engine.plugin import WorkerPlugin
 from tests.faults.evidence import Answer, Evidence, Execution, Row, Rows
+from tests.faults.invariants.lookup import credit_postings
 from tests.faults.parts.storm.healing import TERMINAL
 
 TOGETHER = 16
@@ -82,7 +83,7 @@ def effects(evidence: Evidence, acknowledged: Sequence[str]) -> dict[str, int]:
     return {
         "transfers": len(statuses),
         "lost": sum(id not in statuses for id in acknowledged) + sum(_is_short(row, legs) for row in _ended(evidence)),
-        "doubled": sum(_is_doubled(id, legs) for id in statuses),
+        "doubled": sum(_is_doubled(row, legs) for row in evidence.rows.transfers),
         "stuck": sum(status not in TERMINAL for status in statuses.values()),
         "contradictory": sum(_contradicts(statuses.get(id), said) for (id, _), said in told.items()),
     }
@@ -97,12 +98,15 @@ def _moved(id: str, legs: Counter[str]) -> tuple[int, int, int]:
 
 
 def _is_short(row: Row, legs: Counter[str]) -> bool:
-    return any(has < due for has, due in zip(_moved(row["id"], legs), _LEGS[row["status"]], strict=True))
+    debits, credits, refunds = _LEGS[row["status"]]
+    due = (debits, credits * credit_postings(row), refunds)
+    return any(has < needed for has, needed in zip(_moved(row["id"], legs), due, strict=True))
 
 
-def _is_doubled(id: str, legs: Counter[str]) -> bool:
-    debits, credits, refunds = _moved(id, legs)
-    return debits > 1 or credits + refunds > 1
+def _is_doubled(row: Row, legs: Counter[str]) -> bool:
+    """The credit of a hold that was captured in part has two postings: what was captured, and the rest."""
+    debits, credits, refunds = _moved(row["id"], legs)
+    return debits > 1 or refunds > 1 or credits > credit_postings(row) or (credits > 0 and refunds > 0)
 
 
 def _contradicts(status: str | None, told: set[str]) -> bool:
@@ -114,8 +118,10 @@ def balances(rows: Rows, deposited: dict[str, int]) -> list[str]:
     due = Counter(deposited)
     for transfer in rows.transfers:
         if transfer["status"] == "settled":
-            due[transfer["source_account_id"]] -= transfer["amount_minor"]
-            due[transfer["destination_account_id"]] += transfer["amount_minor"]
+            captured = transfer["captured_minor"]
+            amount_minor = transfer["amount_minor"] if captured is None else captured
+            due[transfer["source_account_id"]] -= amount_minor
+            due[transfer["destination_account_id"]] += amount_minor
     has = {row["id"]: row["credits_posted"] - row["debits_posted"] for row in rows.accounts}
     return [f"{id} has {has.get(id)}, and must have {due[id]}" for id in deposited if has.get(id) != due[id]]
 

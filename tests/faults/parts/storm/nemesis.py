@@ -22,7 +22,8 @@ from ledger.account import AccountStatus
 from tests.faults.kinds import Kind
 from tests.faults.parts.storm.bank import Bank, Hand
 from tests.faults.parts.storm.callers import Callers
-from tests.faults.parts.storm.plan import ACCOUNT_MOODS, MOODY, Plan, PlannedFault
+from tests.faults.parts.storm.faults import ACCOUNT_MOODS, PlannedFault
+from tests.faults.parts.storm.plan import MOODY, Plan
 from tests.faults.record import Record
 from tests.support.byte_proxy import ByteProxy
 

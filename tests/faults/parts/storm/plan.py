@@ -1,14 +1,18 @@
 """Plan: everything the storm will ask and everything that will break, drawn from the seed before it begins.
 
+    singles        one transfer after the other by each of many callers: express, ordinary, or a hold that is decided
+    batches        files of transfers; some lines are asked for by single callers, too, and some files by two starters
+    orders         recurring transfers; some occurrences are asked for by single callers, too
+
 When which fault meets which transfer depends on the machine; what is asked, what breaks, in which order and for how
-long does not. Every seed has fault rates of its own, because a storm in which everything is equally likely never
-shows what two hours of one fault show.
+long does not.
 """
 
 import random
 from dataclasses import dataclass
+from typing import Literal
 
-from tests.faults.kinds import Kind
+from tests.faults.parts.storm.faults import LASTS, ONLY_POSTGRESQL, PlannedFault, draw_faults
 
 CURRENCY = "USD"
 HOT = "hot"
@@ -20,9 +24,20 @@ POOR = ("eve", "finn")
 MONEY = {HOT: 10_000_00, MOODY: 5_000_00, **dict.fromkeys(RICH, 50_000_00), **dict.fromkeys(POOR, 40_00)}
 """What every account has in the beginning, in minor units."""
 
-CALLERS = 32
-STARTERS = 16
+CALLERS, BATCH_CALLERS = 48, 3
+STARTERS = 12
 """How many transfers of a full storm are asked for by real starter processes; each takes a second of processor time."""
+
+IN_BATCHES = 0.5
+"""The share of the transfers that are lines of a batch."""
+
+LINES = 60
+"""Of one batch."""
+
+ORDERS = (5, 8)
+"""A recurring transfer every so many seconds each, for as long as the storm lasts."""
+
+Kind = Literal["express", "transfer", "hold"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +48,7 @@ class PlannedTransfer:
     source: str
     destination: str
     amount_minor: int
+    kind: Kind = "express"
     repeats: tuple[float, ...] = ()
     """Others ask for the same, with the same id."""
     other_content_after: float | None = None
@@ -42,6 +58,10 @@ class PlannedTransfer:
     """Its caller is content with its being accepted, and never comes back."""
     by_starter: bool = False
     starter_killed_after: float | None = None
+    decisions: tuple[tuple[float, int | None], ...] = ()
+    """Of a hold: who captures so much (minor units), or voids it (None), and when. The first one counts."""
+    expires_after: float = 0.0
+    """Of a hold."""
 
     @property
     def content(self) -> tuple[str, str, int, str]:
@@ -50,14 +70,30 @@ class PlannedTransfer:
 
 
 @dataclass(frozen=True)
-class PlannedFault:
-    """One fault. `target` is a number that chooses among whatever there is at that moment."""
+class PlannedBatch:
+    """A file of transfers. Delays are seconds after its first request."""
 
-    at: float
-    kind: Kind | str
-    seconds: float
-    target: float
-    detail: str = ""
+    id: str
+    lines: tuple[PlannedTransfer, ...]
+    singly: tuple[tuple[float, PlannedTransfer], ...] = ()
+    """Lines that single callers ask for, too, around the same time."""
+    again_after: float | None = None
+    """Somebody has the same file done under the same id, at the same time."""
+    by_starter: bool = False
+    starter_killed_after: float | None = None
+
+
+@dataclass(frozen=True)
+class PlannedOrder:
+    """A recurring transfer."""
+
+    id: str
+    source: str
+    destination: str
+    amount_minor: int
+    every_seconds: int
+    singly: frozenset[int]
+    """Which of its occurrences, counted from 0, single callers ask for as well."""
 
 
 @dataclass(frozen=True)
@@ -66,89 +102,103 @@ class Plan:
 
     scripts: tuple[tuple[PlannedTransfer, ...], ...]
     """For each caller, what it asks for, one after the other."""
+    batches: tuple[tuple[PlannedBatch, ...], ...]
+    """For each caller of batches, likewise."""
+    orders: tuple[PlannedOrder, ...]
     faults: tuple[PlannedFault, ...]
     rates: dict[str, float]
 
     @property
     def transfers(self) -> list[PlannedTransfer]:
-        """All that will be asked for."""
-        return [transfer for script in self.scripts for transfer in script]
-
-
-ACCOUNT_MOODS = "account.moods"
-"""Not a fault, but drawn like one: the moody account changes its status."""
-
-LASTS: dict[Kind | str, tuple[float, float]] = {
-    Kind.WORKER_KILL: (0.2, 1.5),
-    Kind.WORKER_TERM: (0.1, 0.5),
-    Kind.WORKER_FREEZE: (1.0, 9.0),  # an attempt is given up as a zombie after five seconds
-    Kind.CLOCK_JUMP: (3.0, 8.0),
-    Kind.TEMPORAL_KILL: (0.2, 2.0),
-    Kind.TEMPORAL_FREEZE: (0.5, 4.0),
-    Kind.FAILPOINT_KILL: (0.1, 1.0),
-    Kind.FAILPOINT_RAISE: (0.1, 0.5),
-    Kind.FAILPOINT_STALL: (0.1, 0.5),
-    Kind.NETWORK_LATENCY: (1.0, 5.0),
-    Kind.NETWORK_BANDWIDTH: (1.0, 4.0),
-    Kind.NETWORK_RESET: (0.0, 0.0),
-    Kind.NETWORK_BLACKHOLE: (1.0, 6.0),
-    Kind.WORKFLOW_TERMINATE: (0.0, 0.0),
-    Kind.WORKFLOW_RESET: (0.0, 0.0),
-    Kind.RECEIVER_SILENT: (1.0, 7.0),
-    ACCOUNT_MOODS: (0.2, 3.0),
-}
-"""What a storm can break, and for how long at least and at most, in seconds."""
-
-ONLY_POSTGRESQL: dict[Kind | str, tuple[float, float]] = {
-    Kind.POSTGRES_BACKEND_KILL: (0.0, 0.0),
-    Kind.POSTGRES_KILL: (0.1, 1.5),
-    Kind.POSTGRES_STOP: (0.1, 1.5),
-}
-_SITES = (
-    "ledger.before_transaction",
-    "ledger.before_commit",
-    "ledger.after_commit",
-    "activity.before_work",
-    "activity.before_completion",
-    "notify.before_delivery",
-    "notify.after_delivery",
-)
-HORIZON_SECONDS = 400.0
-PAUSE_SECONDS = 1.6
-"""The mean time between two faults of a squall."""
-
-SQUALL_SECONDS, CALM_SECONDS = 7.0, 15.0
-"""A storm is squalls with calms between them, in which its callers catch up: else it would be about a few transfers."""
+        """All that will be asked for by callers: singles, and lines of batches."""
+        lines = [line for script in self.batches for batch in script for line in batch.lines]
+        return [*(transfer for script in self.scripts for transfer in script), *lines]
 
 
 def draw(chance: random.Random, database: str, name: str, transfers: int, quick: bool) -> Plan:
     """Draw a storm. The same generator, arguments and code draw the same one."""
-    callers = min(CALLERS, max(1, transfers // 10))
-    starters = set(chance.sample(range(transfers), 1 if quick else STARTERS))
-    drawn = [_transfer(chance, f"{name}-{number}", number in starters) for number in range(transfers)]
-    scripts = tuple(tuple(drawn[caller::callers]) for caller in range(callers))
+    lines = LINES // 4 if quick else LINES
+    files = max(1, round(transfers * IN_BATCHES / lines))
+    singles = transfers - files * lines
+    callers = min(CALLERS, max(1, singles // 4))
+    starters = set(chance.sample(range(singles), 1 if quick else STARTERS))
+    drawn = [_transfer(chance, f"{name}-{number}", number in starters) for number in range(singles)]
+    batches = [_batch(chance, f"{name}-b{number}", lines, number % 6 == 5) for number in range(files)]
     kinds = LASTS | (ONLY_POSTGRESQL if database == "postgresql" else {})
     rates = {str(kind): chance.choice((0.3, 1.0, 1.0, 3.0)) for kind in kinds}
-    return Plan(scripts, _faults(chance, kinds, rates, quick), rates)
+    return Plan(
+        tuple(tuple(drawn[caller::callers]) for caller in range(callers)),
+        tuple(tuple(batches[caller::BATCH_CALLERS]) for caller in range(min(BATCH_CALLERS, files))),
+        () if quick else tuple(_order(chance, f"{name}-r{every}", every) for every in ORDERS),
+        draw_faults(chance, kinds, rates, quick),
+        rates,
+    )
 
 
-def _transfer(chance: random.Random, id: str, by_starter: bool) -> PlannedTransfer:
+def _transfer(chance: random.Random, id: str, by_starter: bool = False) -> PlannedTransfer:
     source, destination = _accounts(chance)
     amount = chance.choice((1, 99, 5_00, 10_00, 25_00)) if source in POOR else chance.randrange(1, 50_00)
     repeats = tuple(chance.uniform(0, 2) for _ in range(chance.choice((1, 1, 2, 4)))) if chance.random() < 0.15 else ()
     fate = chance.random()
+    kinds: tuple[Kind, ...] = ("express", "express", "express", "transfer", "transfer", "hold")
+    kind: Kind = "transfer" if by_starter else chance.choice(kinds)
     return PlannedTransfer(
         id,
         source,
         destination,
         amount,
+        kind,
         repeats,
         other_content_after=chance.uniform(0, 2) if fate < 0.04 else None,
         cancel_after=chance.uniform(0, 0.3) if 0.04 <= fate < 0.14 else None,
         is_left_alone=0.14 <= fate < 0.22 and not by_starter,
         by_starter=by_starter,
         starter_killed_after=chance.uniform(0.5, 2.5) if by_starter and chance.random() < 0.3 else None,
+        decisions=_decisions(chance, amount) if kind == "hold" else (),
+        expires_after=chance.uniform(1, 6),
     )
+
+
+def _decisions(chance: random.Random, amount: int) -> tuple[tuple[float, int | None], ...]:
+    """None at all, one, or several at nearly the same moment that exclude each other."""
+    some = chance.choice((0, 1, 1, 1, 2, 3))
+    about = chance.uniform(0.1, 3)
+    return tuple(
+        (about + chance.uniform(0, 0.05), chance.choice((None, amount, chance.randint(1, amount)))) for _ in range(some)
+    )
+
+
+def _batch(chance: random.Random, id: str, lines: int, by_starter: bool) -> PlannedBatch:
+    drawn = []
+    for number in range(lines):
+        source, destination = _accounts(chance)
+        amount = chance.choice((1, 99, 5_00)) if source in POOR else chance.randrange(1, 50_00)
+        drawn.append(PlannedTransfer(f"{id}-{number}", source, destination, amount))
+    singly = []
+    for place in chance.sample(range(lines), lines // 8):
+        fates = _transfer(chance, drawn[place].id)
+        drawn[place] = PlannedTransfer(
+            *(drawn[place].id, *drawn[place].content[:3]),
+            chance.choice(("express", "transfer")),
+            fates.repeats,
+            fates.other_content_after,
+            fates.cancel_after,
+            fates.is_left_alone,
+        )
+        singly.append((chance.uniform(0, 1), drawn[place]))
+    return PlannedBatch(
+        id,
+        tuple(drawn),
+        tuple(singly),
+        again_after=chance.uniform(0, 1) if chance.random() < 0.25 else None,
+        by_starter=by_starter,
+        starter_killed_after=chance.uniform(0.5, 3) if by_starter else None,
+    )
+
+
+def _order(chance: random.Random, id: str, every_seconds: int) -> PlannedOrder:
+    singly = frozenset(number for number in range(1000) if chance.random() < 0.3)
+    return PlannedOrder(id, HOT, chance.choice(RICH), chance.randrange(1, 10_00), every_seconds, singly)
 
 
 def _accounts(chance: random.Random) -> tuple[str, str]:
@@ -158,39 +208,3 @@ def _accounts(chance: random.Random) -> tuple[str, str]:
         return source, "nobody"
     others = [account for account in (HOT, HOT, HOT, *RICH, *POOR, MOODY) if account != source]
     return source, chance.choice(others)
-
-
-def _faults(
-    chance: random.Random, kinds: dict[Kind | str, tuple[float, float]], rates: dict[str, float], quick: bool
-) -> tuple[PlannedFault, ...]:
-    """Each kind once, in any order, then by their rates until the horizon."""
-    order, weights = list(kinds), [rates[str(kind)] for kind in kinds]
-    if quick:
-        short = (Kind.WORKER_KILL, Kind.WORKFLOW_TERMINATE, Kind.NETWORK_RESET)
-        return tuple(PlannedFault(0.5 + place * 0.4, kind, 0.1, chance.random()) for place, kind in enumerate(short))
-    first = chance.sample(order, len(order))
-    faults, at = [], 1.0
-    while at < HORIZON_SECONDS:
-        kind = first.pop() if first else chance.choices(order, weights)[0]
-        faults.append(PlannedFault(at, kind, chance.uniform(*kinds[kind]), chance.random(), _detail(chance, kind)))
-        at += chance.expovariate(1 / PAUSE_SECONDS)
-        if at % (SQUALL_SECONDS + CALM_SECONDS) > SQUALL_SECONDS:
-            at += SQUALL_SECONDS + CALM_SECONDS - at % (SQUALL_SECONDS + CALM_SECONDS)
-    return tuple(faults)
-
-
-def _detail(chance: random.Random, kind: Kind | str) -> str:
-    """What else a fault needs to know: armed failpoints, or by how much a clock jumps."""
-    match kind:
-        case Kind.FAILPOINT_KILL:
-            return f"{chance.choice(_SITES)}=kill@{chance.randrange(1, 40)}"
-        case Kind.FAILPOINT_RAISE:
-            return "; ".join(f"{chance.choice(_SITES)}=raise@{chance.randrange(1, 60)}" for _ in range(6))
-        case Kind.FAILPOINT_STALL:
-            stalls = (f"{chance.choice(_SITES)}=stall:{chance.choice((1, 3, 6, 8))}" for _ in range(4))
-            return "; ".join(f"{stall}@{chance.randrange(1, 60)}" for stall in stalls)
-        case Kind.CLOCK_JUMP:
-            return str(chance.choice((-86_400, -3_600, -30, 30, 3_600, 86_400)))
-        case _ if kind == ACCOUNT_MOODS:
-            return chance.choice(("frozen", "closed"))
-    return ""
