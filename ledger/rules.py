@@ -205,7 +205,9 @@ def _apply(operation: Operation, books: Books) -> Outcome:
         books.fence(operation.fences, by=operation)
     if operation.step is not None and operation.step.then is not None:
         _move(operation, operation.step.then, operation.reason, operation.detail, books)
-    outcome = Outcome(OutcomeKind.APPLIED, state=books.state_of(operation))
+    # What changes no status has no event that could keep its detail.
+    said = operation.detail if operation.step is not None and operation.step.then is None else None
+    outcome = Outcome(OutcomeKind.APPLIED, detail=said, state=books.state_of(operation))
     books.record(operation, outcome)
     return outcome
 

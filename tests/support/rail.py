@@ -39,6 +39,10 @@ class RememberingRail:
         self.look_ups.append(payment.key)
         return self._say(self.paid.get(payment.key, NotKnown()))
 
+    def pays(self, key: str) -> None:
+        """It has carried out a request of which nobody knew what had become."""
+        self.paid[key] = Accepted(f"pay_{len(self.paid) + 1}")
+
     async def aclose(self) -> None:
         """Nothing to give back."""
 
