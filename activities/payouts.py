@@ -14,7 +14,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.decisions import Decided, as_decided
-from activities.messages import SHORT_TEXT, Asked, LegOutcome, Message
+from activities.messages import SHORT_TEXT, Asked, LegOutcome, Message, Text
 from activities.terms import PayoutRequest
 from ledger import payouts
 from ledger.book import Ledger
@@ -83,6 +83,17 @@ class ReturnRequest(Asked):
     def transfer_id(self) -> str:
         """The payout it is about. Of a key that is none of ours, nothing that the books know."""
         return self.payment_key.removesuffix(operation_key("", Leg.SUBMIT))
+
+
+class Callback(Asked):
+    """A rail has said, signed, that it has decided about a payout. It is a reason to ask it, and no evidence."""
+
+    rail: StrictStr
+    event_id: Text
+
+
+class Woken(Message):
+    """The rail is asked at once."""
 
 
 class PayoutActivities:

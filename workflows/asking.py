@@ -114,6 +114,11 @@ class Asking:
                     return None
             length = min(length * 2, LONGEST_ROUND)
 
+    @property
+    def waits(self) -> bool:
+        """Whether something is being asked."""
+        return self._asked is not None and not self._asked.done()
+
     def wake(self) -> None:
         """Ask again at once, instead of when the next retry is due. Nothing if nothing is being asked."""
         if self._asked is not None and not self._asked.done():

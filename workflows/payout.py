@@ -19,12 +19,11 @@ from temporalio.exceptions import ApplicationError
 with workflow.unsafe.imports_passed_through():
     from activities.decisions import DecisionActivities, DecisionAnswer, DecisionRequest, PayoutDecision
     from activities.ledger import LedgerActivities
-    from activities.messages import LegOutcome, TransferOutcome, UndoRequest
-    from activities.payouts import PayoutActivities, ReturnRequest, Said
+    from activities.messages import TransferOutcome, UndoRequest
+    from activities.payouts import Callback, PayoutActivities, Said, Woken
     from activities.terms import PayoutRequest
     from ledger.keys import Leg, operation_key
-    from ledger.operation import OutcomeKind
-    from workflows.asking import Asking, key_reused
+    from workflows.asking import Asking
     from workflows.legs import CANCELLED, GiveBack, Legs, Paid, Verdict
     from workflows.search_attributes import NEEDS_ATTENTION
 
@@ -35,7 +34,10 @@ DECIDED = "decided_not_paid"
 """The reason of a payout that was given back because a person decided that the rail has not made it."""
 
 REFUSED = "DecisionRefused"
-"""The type, in Temporal's sense, of the refusal of a decision: nothing was done."""
+"""The type, in Temporal's sense, of the refusal of a decision or of a callback: nothing was done."""
+
+MOST_HEARD = 100
+"""How many callbacks wake a payout: each costs some events of its history."""
 
 
 @workflow.defn
@@ -47,6 +49,7 @@ class Payout:
     def __init__(self) -> None:
         self._asking = Asking()
         self._submitting = self._over = False
+        self._heard: set[str] = set()
         self._decision: PayoutDecision | None = None
         self._contradicted: str | None = None
 
@@ -65,6 +68,21 @@ class Payout:
             workflow.set_current_details(f"**Needs attention.** {request.rail} contradicts: {self._contradicted}")
             workflow.upsert_search_attributes([NEEDS_ATTENTION.value_set(True)])
         return outcome
+
+    @workflow.update
+    def hear(self, callback: Callback) -> Woken:
+        """The rail has said something: ask it at once. What it answers then decides, and not the callback."""
+        self._heard.add(callback.event_id)
+        self._asking.wake()
+        return Woken()
+
+    @hear.validator
+    def _is_news(self, callback: Callback) -> None:
+        """A repeat, or what nobody waits for, leaves nothing behind in the history."""
+        if not self._submitting or not self._asking.waits or callback.rail != self._request.rail:
+            raise _refused("nobody waits for it")
+        if callback.event_id in self._heard or len(self._heard) >= MOST_HEARD:
+            raise _refused("it was heard before")
 
     @workflow.update
     async def decide(self, decision: PayoutDecision) -> DecisionAnswer:
@@ -116,27 +134,6 @@ class Payout:
         undo = UndoRequest(transfer=self._request, reason=CANCELLED, detail=reason or None)
         key = operation_key(self._request.transfer_id, Leg.RECALL)
         return (await self._asking.until_answered(LedgerActivities.recall, undo, key)).applied
-
-
-@workflow.defn
-class Returned:
-    """A rail gives a payout back, perhaps days later. The workflow id is `return/<rail>/<return id>`.
-
-    The books remember the return for ever, so that a repeat of the callback moves nothing.
-    """
-
-    @workflow.run
-    async def run(self, request: ReturnRequest) -> LegOutcome:
-        """Applied; or rejected, with NeedsAttention left on: the rail says it gave back what we cannot take."""
-        asking = Asking()
-        outcome = await asking.until_answered(PayoutActivities.take_return, request, request.reversal_id)
-        asking.answered()
-        if outcome.kind is OutcomeKind.KEY_REUSED:
-            raise key_reused(outcome.detail)
-        if not outcome.applied:
-            workflow.set_current_details(f"**Needs attention.** It cannot be given back: {outcome.detail}")
-            workflow.upsert_search_attributes([NEEDS_ATTENTION.value_set(True)])
-        return outcome
 
 
 def _refused(text: str) -> ApplicationError:

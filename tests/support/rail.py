@@ -21,6 +21,7 @@ class RememberingRail:
         self.silent_before = 0
         """How many of the next submits are lost on their way there."""
 
+        self.retry_after_seconds = 0.1
         self.silent = False
         """Whether answers are lost on their way back, of submits and look-ups."""
 
@@ -48,5 +49,5 @@ class RememberingRail:
 
     def _say(self, answer: Said) -> Said:
         if self.silent:
-            raise NoAnswer("lost on its way back", retry_after_seconds=0.1)
+            raise NoAnswer("lost on its way back", retry_after_seconds=self.retry_after_seconds)
         return answer
