@@ -8,7 +8,7 @@
     404    no such rail
     503    Temporal did not answer: the rail says it again
 
-Only returns have a consequence: whether a payout was accepted or rejected, the payout asks the rail itself.
+A return gives the money back. That a payout was accepted or rejected makes it ask the rail at once; the answer decides.
 """
 
 import argparse

@@ -4,6 +4,7 @@ The books are told before the rail is asked for the first time (`ledger/payouts.
 key has been in use. What is allowed after a silence is the rails' own business (`rails/rail.py`).
 """
 
+import time
 from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
@@ -12,7 +13,8 @@ from pydantic import StrictStr, model_validator
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.messages import SHORT_TEXT, Asked, LegOutcome, Message
+from activities.decisions import Decided, as_decided
+from activities.messages import SHORT_TEXT, Asked, LegOutcome, Message, Text
 from activities.terms import PayoutRequest
 from ledger import payouts
 from ledger.book import Ledger
@@ -37,12 +39,27 @@ class Said(StrEnum):
 
 
 class RailAnswer(Message):
-    """What decides a payout. `reference` is the rail's name for the payment, `code` its word for why not."""
+    """What decides a payout. `reference` is the rail's name for the payment, `code` its word for why not.
+
+    `decided_by` is who spoke for a rail that is silent; `contradicted` is the decision against which it has spoken.
+    """
 
     said: Said
     reference: str | None = None
     code: str | None = None
     detail: str | None = None
+    decided_by: str | None = None
+    contradicted: str | None = None
+
+    @classmethod
+    def of(cls, decided: Decided) -> "RailAnswer":
+        """What stands, as a message."""
+        answer, contradicted = decided.answer, decided.contradicted
+        also = {"decided_by": decided.by, "contradicted": contradicted and contradicted[:SHORT_TEXT]}
+        if isinstance(answer, Accepted):
+            return cls(said=Said.ACCEPTED, reference=answer.reference[:SHORT_TEXT], **also)
+        detail = answer.detail and answer.detail[:SHORT_TEXT]
+        return cls(said=Said.REJECTED, code=answer.code[:SHORT_TEXT], detail=detail, **also)
 
 
 class ReturnRequest(Asked):
@@ -68,6 +85,17 @@ class ReturnRequest(Asked):
         return self.payment_key.removesuffix(operation_key("", Leg.SUBMIT))
 
 
+class Callback(Asked):
+    """A rail has said, signed, that it has decided about a payout. It is a reason to ask it, and no evidence."""
+
+    rail: StrictStr
+    event_id: Text
+
+
+class Woken(Message):
+    """The rail is asked at once."""
+
+
 class PayoutActivities:
     """The books, and the rails by name."""
 
@@ -79,8 +107,10 @@ class PayoutActivities:
     async def submit(self, request: PayoutRequest) -> RailAnswer:
         """Ask the rail to pay, under `<transfer id>/submit`, and tell what it answered.
 
-        Raises NoAnswer (retried) when it did not, and when the payment's key is too old to ask again blindly.
+        Raises NoAnswer (retried) when it did not, and when the payment's key is too old to ask again blindly. Once a
+        person has decided about it, nothing is submitted any more.
         """
+        now = time.time()  # before the look for a decision: a request is not valid for long after it
         rail, key = self._rails.get(request.rail), operation_key(request.transfer_id, Leg.SUBMIT)
         if rail is None:
             raise ApplicationError(f"this worker has no rail called {request.rail!r}", type="NoSuchRail")
@@ -91,19 +121,18 @@ class PayoutActivities:
         if begun.kind is not OutcomeKind.APPLIED or since is None:
             raise OutOfOrder(f"{key} is {begun.kind}: {begun.detail}")
         payment = Payment(key, request.amount_minor, request.currency, request.beneficiary, since / 1_000_000)
+        if (decided := await as_decided(self._ledger, rail, payment, request.as_transfer())) is not None:
+            return RailAnswer.of(decided)
         await passing("rail.before_submit", [key])
         try:
-            answer = await pay(rail, payment)
+            answer = await pay(rail, payment, now)
         except NoAnswer as silence:
             wait = silence.retry_after_seconds
             delay = None if wait is None else timedelta(seconds=wait)
             name = type(silence).__name__
             raise ApplicationError(str(silence), type=name, next_retry_delay=delay) from silence
         await passing("rail.after_submit", [key])
-        if isinstance(answer, Accepted):
-            return RailAnswer(said=Said.ACCEPTED, reference=answer.reference[:SHORT_TEXT])
-        detail = answer.detail and answer.detail[:SHORT_TEXT]
-        return RailAnswer(said=Said.REJECTED, code=answer.code[:SHORT_TEXT], detail=detail)
+        return RailAnswer.of(Decided(answer))
 
     @activity.defn
     async def take_return(self, request: ReturnRequest) -> LegOutcome:

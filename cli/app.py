@@ -32,6 +32,7 @@ PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         approving.approve,
         approving.deny,
         payouts.payout,
+        payouts.decide,
     ),
     "Many at once, or again and again": (batches.batch,),
     "Movements of one step": (entries.split, entries.exchange, entries.reverse, entries.set_balance),

@@ -3,10 +3,11 @@
 from typing import TYPE_CHECKING
 
 from cli.answers import Answer
-from cli.reach import books, progress, temporal
+from cli.reach import progress, temporal
 from cli.transfers import (
     KEY_REUSED,
     answer,
+    asked_of,
     check_reason,
     from_the_books,
     is_past,
@@ -18,7 +19,7 @@ from cli.transfers import (
 from engine.settings import Settings
 from ledger.errors import MalformedRequest
 from ledger.fingerprint import HOLD
-from ledger.keys import Leg, check_id, operation_key
+from ledger.keys import check_id
 from ledger.money import parse_amount
 from ledger.transfer import Status, TransferState
 
@@ -74,7 +75,7 @@ async def _decide(settings: Settings, state: TransferState, decision: "Decision"
     if decision.captures is not None and decision.captures > state.transfer.amount_minor:
         raise MalformedRequest(f"{decision.captures} of {state.transfer.amount_minor} held")
     if not state.status.terminal:
-        request = await _asked(settings, state)
+        request = await asked_of(settings, state)
         with progress(f"{id}: waiting for the outcome"):
             async with temporal(settings, timeout_seconds) as submitter:
                 submitted = await submitter.transfer(request)  # should nobody work on it any more, somebody does now
@@ -82,17 +83,6 @@ async def _decide(settings: Settings, state: TransferState, decision: "Decision"
                 await submitter.outcome(submitted, TransferOutcome, timeout_seconds)
         state = await state_of(settings, id, must_be_there=True) or state
     return _decided(state, decision)
-
-
-async def _asked(settings: Settings, state: TransferState) -> "HoldRequest":
-    from activities.terms import HoldRequest, asked_again
-
-    async with books(settings) as reader:
-        debit = await reader.asked(operation_key(state.transfer.id, Leg.DEBIT))
-    request = asked_again(state.transfer, debit)
-    if not isinstance(request, HoldRequest):
-        raise MalformedRequest(f"{state.transfer.id} is no hold")
-    return request
 
 
 VOIDED = "voided"

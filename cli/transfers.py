@@ -243,6 +243,15 @@ async def state_of(settings: Settings, transfer_id: str, must_be_there: bool = F
         return None
 
 
+async def asked_of(settings: Settings, state: TransferState) -> "TransferRequest":
+    """What the caller of a transfer asked for, from the books, to ask it again."""
+    from activities.terms import asked_again
+
+    async with books(settings) as reader:
+        debit = await reader.asked(operation_key(state.transfer.id, Leg.DEBIT))
+    return asked_again(state.transfer, debit)
+
+
 async def _find(settings: Settings, transfer_id: str, must_answer: bool) -> "tuple[dict[str, Any], Submitted | None]":
     """The link to a transfer's workflow, and what Temporal knows of it. Nothing of both if it need not answer."""
     from engine.connection import NotReachable

@@ -24,19 +24,20 @@ class Refused(Exception):
 
 async def approve(submitter: Submitter, consent: Consent, timeout_seconds: float) -> Standing | None:
     """Approve of a transfer; None if nothing of this id is running. Raises Refused, or Unanswered."""
-    return await _update(submitter, consent.transfer.transfer_id, "approve", consent, Standing, timeout_seconds)
+    return await update(submitter, consent.transfer.transfer_id, "approve", consent, Standing, timeout_seconds)
 
 
 async def deny(
     submitter: Submitter, transfer_id: str, denial: Denial, timeout_seconds: float
 ) -> TransferOutcome | None:
     """Deny a transfer, and say how it ended; None if nothing of this id is running. Raises Refused, or Unanswered."""
-    return await _update(submitter, transfer_id, "deny", denial, TransferOutcome, timeout_seconds)
+    return await update(submitter, transfer_id, "deny", denial, TransferOutcome, timeout_seconds)
 
 
-async def _update(
+async def update(
     submitter: Submitter, transfer_id: str, name: str, said: Any, answer: type[Answer], timeout_seconds: float
 ) -> Answer | None:
+    """Send an update to a transfer; None if nothing of this id is running. Raises Refused, or Unanswered."""
     handle = submitter.client.get_workflow_handle(workflow_id(transfer_id))
     try:
         async with asyncio.timeout(timeout_seconds):

@@ -7,6 +7,8 @@ from temporalio.client import WorkflowUpdateFailedError, WorkflowUpdateRPCTimeou
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
+from activities.decisions import DecisionAnswer, PayoutDecision
+from engine.approving import update
 from engine.submitting import Submitter, Unanswered, has_no_such_workflow, workflow_id
 from ledger.errors import MalformedRequest
 
@@ -33,3 +35,14 @@ async def decide(submitter: Submitter, transfer_id: str, decision: BaseModel, ti
             return False
         raise Unanswered(f"Temporal did not answer: {error}") from error
     return True
+
+
+async def decide_payout(
+    submitter: Submitter, transfer_id: str, decision: PayoutDecision, timeout_seconds: float
+) -> bool:
+    """Record what a person says a silent rail has done about a payout; False if nothing of this id is running.
+
+    Raises Refused (it says why), or Unanswered.
+    """
+    answer = await update(submitter, transfer_id, "decide", decision, DecisionAnswer, timeout_seconds)
+    return answer is not None

@@ -1,7 +1,9 @@
 """Inbox: where rails post their callbacks. Whoever speaks is checked; a repeat changes nothing; silence is never "no".
 
 A return is handed to the workflow `return/<rail>/<return id>` before it is acknowledged, so that a rail goes on saying
-it until Temporal has it. The books drop repeats for ever (`activities/payouts.py`).
+it until Temporal has it. The books drop repeats for ever (`activities/payouts.py`). That a payment was accepted or
+rejected wakes the payout, which asks the rail: a callback may be late, repeated or overtaken, and what the rail answers
+under the payment's own key is not.
 """
 
 import contextlib
@@ -14,13 +16,14 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from temporalio.client import Client
 
-from activities.payouts import ReturnRequest
+from activities.payouts import Callback, ReturnRequest
 from engine.connection import connect
+from engine.hearing import hear
 from engine.plugin import ClientPlugin
 from engine.returns import hand_in
 from engine.settings import TASK_QUEUE, Settings
 from engine.submitting import Unanswered
-from rails.callbacks import BadCallback, BadSignature, Reader
+from rails.callbacks import BadCallback, BadSignature, Reader, Spoken
 
 LONGEST_BODY = 1_000_000
 """In bytes. Stripe's events are some thousands."""
@@ -49,6 +52,11 @@ class Inbox:
         try:
             said = read(request.headers, body)
             if said is None:
+                return Response(status_code=204)
+            if isinstance(said, Spoken):
+                callback = Callback(rail=said.rail, event_id=said.event_id)
+                woken = await hear(self._client, said.payment_key, callback)
+                _log.info("%s has decided about %s%s", rail, said.payment_key, "" if woken else " (nobody waits)")
                 return Response(status_code=204)
             returned = ReturnRequest(rail=said.rail, return_id=said.return_id, payment_key=said.payment_key)
             is_new = await hand_in(self._client, returned, self._task_queue)

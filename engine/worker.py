@@ -15,6 +15,7 @@ from temporalio.worker import Interceptor, Worker, WorkerDeploymentConfig
 from activities import slots
 from activities.approvals import ApprovalActivities
 from activities.batching import BatchActivities
+from activities.decisions import DecisionActivities
 from activities.ledger import LedgerActivities
 from activities.limits import LimitActivities
 from activities.notifiers import Notifier
@@ -67,6 +68,7 @@ def all_activities(
         outbox.notify,
         payouts.submit,
         payouts.take_return,
+        DecisionActivities(ledger, rails).decide,
         SweepActivities(ledger, TemporalWorkflows()).sweep,
         RecurringActivities(ledger, submit_occurrence).pay_occurrence,
     ]

@@ -37,6 +37,7 @@ RECIPES: dict[str, frozenset[str]] = {
     "target-v1": frozenset({"account", "target_minor", "counterpart", "currency"}),
     **{recipe: _TRANSFER | terms for recipe, terms in TERMS.items()},
     "batch-v1": frozenset({"sha256", "lines"}),
+    "decision-v1": _TRANSFER | {"decided", "by", "evidence"},
 }
 """Which fields of a content each recipe looks at. Recipes are added, never changed."""
 
@@ -50,6 +51,9 @@ HOLD = "hold-v1"
 LIMITS = "limits-v1"
 APPROVAL = "approval-v1"
 PAYOUT = "payout-v1"
+
+DECISION = "decision-v1"
+"""Of what a person decides about a payout: what, who, and on which evidence."""
 
 BATCH = "batch-v1"
 """Of a batch: the file that belongs to its id, for ever."""

@@ -16,6 +16,9 @@ _TRANSIT = "transit:"
 _CASH = "cash:"
 SETTING = "/setting/"
 APPROVAL = "/approval/"
+CORRECTION = ".correction"
+"""What the id of a transfer ends with that takes again what was given back of a payout, and had been paid."""
+
 _PERSON_LENGTH = 60  # so that the longest key of an approval fits into the books
 OCCURRENCE_LENGTH = len(".2026-12-01T090000Z")
 """How many characters the id of an occurrence has more than that of what recurs (`activities/recurrence.py`)."""
@@ -30,6 +33,9 @@ class Leg(StrEnum):
     CANCEL = "cancel"
     SUBMIT = "submit"
     RECALL = "recall"
+    DECISION = "decision"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
     DEPOSIT = "deposit"
     SPLIT = "split"
     EXCHANGE = "exchange"

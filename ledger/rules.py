@@ -154,6 +154,8 @@ def _begin(operation: Operation, step: Step, books: Books) -> None:
         raise OutOfOrder(f"{operation.key} came, but the books know no transfer {step.transfer.id!r}")
     if state is not None and state.status not in step.when:
         raise OutOfOrder(f"{operation.key} came, but transfer {step.transfer.id!r} is {state.status}")
+    if state is not None and operation.captures is not None and state.terms is None:
+        raise OutOfOrder(f"{operation.key} came as a capture, but transfer {step.transfer.id!r} is no hold")
     if state is None:
         terms = operation.recipe if operation.recipe in TERMS else None
         books.begin(TransferState(step.transfer, Status.ACCEPTED, version=1, terms=terms), operation.key)
@@ -205,7 +207,8 @@ def _apply(operation: Operation, books: Books) -> Outcome:
         books.fence(operation.fences, by=operation)
     if operation.step is not None and operation.step.then is not None:
         _move(operation, operation.step.then, operation.reason, operation.detail, books)
-    outcome = Outcome(OutcomeKind.APPLIED, state=books.state_of(operation))
+    said = operation.detail if operation.step and operation.step.then is None else None  # no event could keep it
+    outcome = Outcome(OutcomeKind.APPLIED, detail=said, state=books.state_of(operation))
     books.record(operation, outcome)
     return outcome
 

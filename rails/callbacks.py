@@ -36,7 +36,16 @@ class GivenBack:
     payment_key: str
 
 
-Reader = Callable[[Mapping[str, str], bytes], GivenBack | None]
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """A rail has decided about a payment: it is worth asking. `event_id` is the same in every repeat."""
+
+    rail: str
+    event_id: str
+    payment_key: str
+
+
+Reader = Callable[[Mapping[str, str], bytes], GivenBack | Spoken | None]
 """Headers and body to what matters; None if nothing does. Raises BadSignature or BadCallback."""
 
 
@@ -54,7 +63,7 @@ def bank_reader(secret: str) -> Reader:
     """Reads what the simulated bank says."""
     webhook = Webhook(secret)
 
-    def read(headers: Mapping[str, str], body: bytes) -> GivenBack | None:
+    def read(headers: Mapping[str, str], body: bytes) -> GivenBack | Spoken | None:
         try:
             webhook.verify(body, dict(headers))
         except WebhookVerificationError as error:
@@ -63,6 +72,8 @@ def bank_reader(secret: str) -> Reader:
             raise BadCallback(str(error)) from error
         try:
             event = json.loads(body)
+            if event["type"] in ("payment.accepted", "payment.rejected"):
+                return Spoken(bank.NAME, headers["webhook-id"], str(event["key"]))
             if event["type"] != "payment.returned":
                 return None
             return GivenBack(bank.NAME, str(event["return_id"]), str(event["key"]))
@@ -75,7 +86,7 @@ def bank_reader(secret: str) -> Reader:
 def stripe_reader(secret: str) -> Reader:
     """Reads what Stripe says: a payout that failed or was cancelled after it had been made came back."""
 
-    def read(headers: Mapping[str, str], body: bytes) -> GivenBack | None:
+    def read(headers: Mapping[str, str], body: bytes) -> GivenBack | Spoken | None:
         try:
             stripe.WebhookSignature.verify_header(
                 body.decode(), headers.get("stripe-signature", ""), secret, tolerance=300
@@ -84,11 +95,13 @@ def stripe_reader(secret: str) -> Reader:
             raise BadSignature(str(error)) from error
         try:
             event = json.loads(body)
-            if event["type"] not in ("payout.failed", "payout.canceled"):
+            if event["type"] not in ("payout.created", "payout.paid", "payout.failed", "payout.canceled"):
                 return None
             payout = event["data"]["object"]
             if (key := payout["metadata"].get(stripe_rail.KEY)) is None:
                 return None  # somebody else's payout
+            if event["type"] in ("payout.created", "payout.paid"):
+                return Spoken(stripe_rail.NAME, str(event["id"]), str(key))
             return GivenBack(stripe_rail.NAME, str(payout["id"]), str(key))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise BadCallback(f"{type(error).__name__}: {error}") from error

@@ -86,14 +86,22 @@ class Rail(Protocol):
         """Give back what it holds."""
 
 
-async def pay(rail: Rail, payment: Payment) -> Answer:
+def valid_seconds(rail: Rail) -> float:
+    """For how long after the look at the clock one request is valid."""
+    return min(VALID_SECONDS, rail.key_window_seconds / 4)
+
+
+async def pay(rail: Rail, payment: Payment, now: float | None = None) -> Answer:
     """Ask a rail for a payment that may have been asked for before, as the picture above says. Raises NoAnswer.
+
+    `now` is an earlier look at the clock, if what the caller has made sure of since must still hold for the request.
 
     No two requests with one key are ever carried out, if the rail keeps its promises and the clocks agree: a request
     arrives within `valid` of a look at the clock or of a look-up, and the key lives for longer than that.
     """
-    now = time.time()  # before anything else: whatever holds us up from here on makes the request invalid
-    valid = min(VALID_SECONDS, rail.key_window_seconds / 4)
+    if now is None:
+        now = time.time()  # before anything else: whatever holds us up from here on makes the request invalid
+    valid = valid_seconds(rail)
     payment = replace(payment, valid_until=now + valid)
     if now - payment.first_asked_at + valid < rail.key_window_seconds:
         return await _submit_or_look_up(rail, payment)

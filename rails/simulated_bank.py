@@ -189,6 +189,7 @@ def _refusal(beneficiary: str) -> tuple[str, str] | None:
 def main() -> None:
     """Run the bank until it is told to stop."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--host", default="127.0.0.1", help="(%(default)s)")
     parser.add_argument("--port", type=int, default=PORT, help="(%(default)s)")
     parser.add_argument("--file", type=Path, default=Path("var/bank.db"), help="what it remembers (%(default)s)")
     parser.add_argument("--key-window", type=float, default=KEY_WINDOW_SECONDS, help="seconds that a key lives")
@@ -198,7 +199,7 @@ def main() -> None:
     arguments.file.parent.mkdir(parents=True, exist_ok=True)
     books = BankBooks(arguments.file, arguments.key_window)
     bank = SimulatedBank(books, arguments.webhook_url or None, arguments.webhook_secret)
-    uvicorn.run(bank.application(), host="127.0.0.1", port=arguments.port, log_level="warning")
+    uvicorn.run(bank.application(), host=arguments.host, port=arguments.port, log_level="warning")
 
 
 if __name__ == "__main__":

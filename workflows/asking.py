@@ -66,6 +66,8 @@ class Asking:
         self._express = express
         self._attempt = attempt
         self._silence = silence
+        self._asked: asyncio.Task[Any] | None = None
+        self._woken = False
 
     async def until_answered(
         self, activity: Callable[[Any, Question], Awaitable[Answer]], question: Question, summary: str
@@ -93,13 +95,17 @@ class Asking:
             try:
                 if express:
                     return await _express_round(activity, question, summary)
-                return await _round(activity, question, summary, length, self._attempt, self._silence)
+                asked = _round(activity, question, summary, length, self._attempt, self._silence)
+                self._woken, self._asked = False, asked
+                return await asked
             except (SILENCE, asyncio.CancelledError) as error:
                 # A cancel that came while an attempt was silent shows as that attempt's timeout, not as a cancel.
                 if workflow.cancellation_reason() is not None and (stops_at_cancel or is_cancelled_exception(error)):
                     return None
                 if express:
                     express = False
+                    continue
+                if self._woken:
                     continue
                 self._call_for_attention(summary, error)
             try:
@@ -108,6 +114,17 @@ class Asking:
                 if stops_at_cancel:
                     return None
             length = min(length * 2, LONGEST_ROUND)
+
+    @property
+    def waits(self) -> bool:
+        """Whether something is being asked."""
+        return self._asked is not None and not self._asked.done()
+
+    def wake(self) -> None:
+        """Ask again at once, instead of when the next retry is due. Nothing if nothing is being asked."""
+        if self._asked is not None and not self._asked.done():
+            self._woken = True
+            self._asked.cancel()
 
     def answered(self) -> None:
         """All is answered: the operators need not look any more."""
@@ -137,15 +154,15 @@ async def _express_round(
     )
 
 
-async def _round(
+def _round(
     activity: Callable[[Any, Question], Awaitable[Answer]],
     question: Question,
     summary: str,
     length: timedelta,
     attempt: timedelta = ATTEMPT,
     silence: timedelta | None = None,
-) -> Answer:
-    return await workflow.execute_activity_method(
+) -> "asyncio.Task[Answer]":
+    return workflow.start_activity_method(
         activity,
         question,
         summary=summary,

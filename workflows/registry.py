@@ -7,8 +7,9 @@ from workflows.entry import Entry
 from workflows.hold import Hold
 from workflows.limits import ChangeOfLimits
 from workflows.notification import Notification
-from workflows.payout import Payout, Returned
+from workflows.payout import Payout
 from workflows.recurring import Occurrence
+from workflows.returned import Returned
 from workflows.scheduled import ScheduledTransfer
 from workflows.sweep import Sweep
 from workflows.transfer import ExpressTransfer, Transfer

@@ -1,13 +1,14 @@
-"""payout: what a caller does with money that leaves over an outside rail."""
+"""payout, decide: what is done about money that leaves over an outside rail."""
 
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.commands.options import Json, Timeout
+from cli.commands.options import Json, Timeout, TransferId
 from engine.settings import Settings
+from ledger.errors import MalformedRequest
 from ledger.money import parse_amount
-from ledger.payouts import clearing_account
+from ledger.payouts import NOT_PAID, PAID, clearing_account
 
 if TYPE_CHECKING:
     from cli.answers import Answer
@@ -41,5 +42,35 @@ def payout(
             beneficiary=beneficiary,
         )
         return await transfers.transfer(Settings.from_environment(), request, not no_wait, timeout)
+
+    give(work, as_json, {"transfer_id": id})
+
+
+def decide(
+    id: TransferId,
+    by: Annotated[
+        str, typer.Option("--by", help="Who decides: a name of at most 60 characters of A-Z a-z 0-9 . _ : -")
+    ],
+    paid: Annotated[
+        str | None, typer.Option("--paid", help="The rail has paid: its reference for the payment.")
+    ] = None,
+    not_paid: Annotated[
+        str | None, typer.Option("--not-paid", help="The rail has not paid: who says so, where.")
+    ] = None,
+    timeout: Timeout = 120.0,
+    as_json: Json = False,
+) -> None:
+    """Say what a rail has done about a payout, once it is silent beyond its key's life; its own word stands above."""
+    from cli.answers import give
+
+    async def work() -> "Answer":
+        from activities.decisions import PayoutDecision
+        from cli import deciding
+
+        if (paid is None) is (not_paid is None):
+            raise MalformedRequest("say either --paid REFERENCE or --not-paid EVIDENCE")
+        decided = NOT_PAID if paid is None else PAID
+        decision = PayoutDecision(decided=decided, by=by, evidence=(not_paid if paid is None else paid) or "")
+        return await deciding.decide(Settings.from_environment(), id, decision, timeout)
 
     give(work, as_json, {"transfer_id": id})

@@ -5,7 +5,7 @@ import json
 from ledger.audit.check import Check, Row
 from ledger.entries import KINDS
 from ledger.fingerprint import APPROVAL as APPROVAL_RECIPE
-from ledger.fingerprint import BATCH, CAPTURE, CURRENT, LIMITS, RECIPES, SETTINGS
+from ledger.fingerprint import BATCH, CAPTURE, CURRENT, DECISION, LIMITS, RECIPES, SETTINGS
 from ledger.keys import APPROVAL, SETTING, Leg, cash_account, operation_key, transit_account
 from ledger.operation import OutcomeKind
 
@@ -24,7 +24,8 @@ def key_of(owner: str, leg: Leg) -> str:
     return f"{owner} || '{operation_key('', leg)}'"
 
 
-_MOVE_NOTHING = ", ".join(key_of("o.transfer_id", leg) for leg in (Leg.CANCEL, Leg.SUBMIT, Leg.RECALL))
+_STILL = (Leg.CANCEL, Leg.SUBMIT, Leg.RECALL, Leg.DECISION, Leg.ACCEPTED, Leg.REJECTED)
+_MOVE_NOTHING = ", ".join(key_of("o.transfer_id", leg) for leg in _STILL)
 
 # The canonical text of recipe v1, as `fingerprint.py` makes it; no id or code has a character to escape.
 _ASKED_OF_A_TRANSFER = """'{"amount_minor":' || t.amount_minor || ',"currency":"' || t.currency
@@ -40,8 +41,8 @@ _MOVED = f"""CASE WHEN o.key <> {key_of("t.id", Leg.CREDIT)} OR t.captured_minor
 def _asked_otherwise(row: Row) -> bool:
     """Whether what is no plain request for a transfer is none on terms, and no capture, either."""
     recipe, leg = row["fingerprint_recipe"], row["subject"].rpartition("/")[2]
-    on_terms = {Leg.DEBIT: row["terms"], Leg.CREDIT: CAPTURE if row["terms"] else None}.get(leg)
-    plain = on_terms is None or leg != Leg.DEBIT or row["outcome"] == OutcomeKind.FENCED
+    on_terms = {Leg.DEBIT: row["terms"], Leg.CREDIT: CAPTURE if row["terms"] else None, Leg.DECISION: DECISION}.get(leg)
+    plain = on_terms is None or leg == Leg.CREDIT or row["outcome"] == OutcomeKind.FENCED
     if recipe != on_terms and not (plain and recipe == CURRENT):
         return True
     try:
@@ -129,6 +130,7 @@ CHECKS = (
                 WHEN o.outcome <> {_FENCED} AND o.key = {key_of("t.id", Leg.DEBIT)} THEN COALESCE(t.terms, '{CURRENT}')
                 WHEN o.outcome <> {_FENCED} AND t.terms IS NOT NULL AND o.key = {key_of("t.id", Leg.CREDIT)}
                     AND o.fingerprint_recipe = '{CAPTURE}' THEN '{CAPTURE}'
+                WHEN o.key = {key_of("t.id", Leg.DECISION)} THEN '{DECISION}'
                 ELSE '{CURRENT}' END END
           OR o.transfer_id IS NOT NULL
           AND (o.fingerprint = {_ASKED_OF_A_TRANSFER}) IS NOT TRUE""",

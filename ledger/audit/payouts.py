@@ -1,11 +1,21 @@
-"""What left over outside rails: a payout was submitted before it was settled, and no other transfer ever was."""
+"""What left over outside rails: a payout was submitted before it was settled, and no other transfer ever was.
+
+What a rail says against a decision that the money has followed is no mistake of the books, and yet money is missing
+somewhere: it is named until somebody has corrected it. A payout that was settled and not paid is corrected by
+reversing it; one that was given back and paid, by the transfer `<id>.correction`, which takes the same once more.
+"""
 
 from ledger.audit.check import Check
 from ledger.audit.operations import key_of
 from ledger.fingerprint import PAYOUT
-from ledger.keys import Leg
+from ledger.keys import CORRECTION, Leg, operation_key
 from ledger.operation import OutcomeKind
 from ledger.transfer import Status
+
+_BY_HAND = (Leg.DECISION, Leg.ACCEPTED, Leg.REJECTED)
+# Looked for by their ends first: there are few of them among very many operations.
+_ENDS = " OR ".join(f"key LIKE '_%{operation_key('', leg)}'" for leg in _BY_HAND)
+_FEW = f"(SELECT * FROM operations WHERE {_ENDS})"
 
 CHECKS = (
     Check(
@@ -26,5 +36,34 @@ CHECKS = (
             ELSE s.key IS NULL AND r.key IS NULL
         END) IS NOT TRUE""",
         "is {status}, and {terms}; its submission is {submitted}, its recall {recalled}",
+    ),
+    Check(
+        "decisions",
+        "What a person decided about a payout, and what a rail said against the books, is about a payout that was "
+        "submitted.",
+        f"""
+        SELECT o.key AS subject, COALESCE(t.terms, 'a transfer') AS terms, COALESCE(s.outcome, '-') AS submitted
+        FROM {_FEW} o JOIN transfers t ON t.id = o.transfer_id
+        LEFT JOIN operations s ON s.key = {key_of("t.id", Leg.SUBMIT)}
+        WHERE o.key IN ({", ".join(key_of("t.id", leg) for leg in _BY_HAND)})
+          AND (t.terms = '{PAYOUT}' AND s.outcome = '{OutcomeKind.APPLIED}') IS NOT TRUE""",
+        "belongs to {terms}, whose submission is {submitted}",
+    ),
+    Check(
+        "contradictions",
+        "No rail says that it has paid what was given back, or that it has not paid what was settled; or that has been "
+        "corrected.",
+        f"""
+        SELECT t.id AS subject, t.status, o.key, COALESCE(o.detail, '') AS said, t.source_account_id,
+               t.destination_account_id, t.amount_minor, t.currency
+        FROM {_FEW} o JOIN transfers t ON t.id = o.transfer_id
+        LEFT JOIN transfers c ON c.id = t.id || '{CORRECTION}' AND c.status = '{Status.SETTLED}'
+        WHERE o.key = {key_of("t.id", Leg.ACCEPTED)} AND t.status = '{Status.REFUNDED}'
+          AND (c.source_account_id = t.source_account_id AND c.destination_account_id = t.destination_account_id
+               AND c.amount_minor = t.amount_minor AND c.currency = t.currency) IS NOT TRUE
+           OR o.key = {key_of("t.id", Leg.REJECTED)} AND t.status = '{Status.SETTLED}'
+          AND (SELECT COALESCE(SUM(r.amount_minor), 0) FROM reversals r WHERE r.transfer_id = t.id) < t.amount_minor""",
+        "is {status}, and {key} says otherwise ({said}): reverse it if it was settled, else take {amount_minor} "
+        "{currency} from {source_account_id} to {destination_account_id} again, as {subject}" + CORRECTION,
     ),
 )

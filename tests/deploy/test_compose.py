@@ -3,17 +3,23 @@
 It is checked against the compose specification, and against what the code and the scripts expect.
 """
 
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 from ruamel.yaml import YAML
 
+import callbacks
 from engine import search_attributes
+from engine.embedded import free_port
 from engine.settings import ROOT
 from engine.worker import DRAIN
 from ledger.database import parse_url
+from rails import simulated_bank
+from rails.callbacks import BANK_SECRET
 from tests.deploy.compose_file import COMPOSE, SERVICES, attributes, with_defaults
 
 
@@ -33,6 +39,8 @@ def test_every_image_is_pinned_to_the_version_that_was_chosen() -> None:
         "temporal-namespace": "temporalio/admin-tools:1.32.0",
         "temporal-ui": "temporalio/ui:2.54.1",
         "worker": "durable-transfers-worker",
+        "bank": "durable-transfers-worker",
+        "callbacks": "durable-transfers-worker",
     }
     assert SERVICES["worker"]["build"] == "."
 
@@ -44,7 +52,7 @@ def test_services_wait_for_services_that_can_become_what_they_wait_for() -> None
             assert other in SERVICES, f"{name} waits for {other}, which does not exist"
             if wait["condition"] == "service_healthy":
                 assert "healthcheck" in SERVICES[other], f"{name} waits for the health of {other}, which has no check"
-            else:
+            elif wait["condition"] != "service_started":
                 assert wait["condition"] == "service_completed_successfully"
                 assert SERVICES[other]["restart"].startswith("on-failure")
 
@@ -69,14 +77,15 @@ def test_the_worker_may_drain_before_it_is_killed() -> None:
 
 
 def test_ports_are_published_on_the_loopback_address_only() -> None:
-    """Neither Temporal nor its Web UI asks who somebody is."""
+    """Neither Temporal nor its Web UI asks who somebody is, and callbacks come through a proxy with TLS."""
     published = [port for service in SERVICES.values() for port in service.get("ports", [])]
-    assert sorted(published) == ["127.0.0.1:7233:7233", "127.0.0.1:8233:8080"]
+    assert sorted(published) == ["127.0.0.1:7233:7233", "127.0.0.1:8233:8080", "127.0.0.1:8236:8236"]
 
 
-def test_every_named_volume_is_declared_and_holds_postgresql() -> None:
+def test_every_named_volume_is_declared_and_holds_what_must_stay() -> None:
     """What must outlive the containers is in a volume; `docker compose down` leaves it alone."""
-    assert COMPOSE["volumes"].keys() == {"postgres-data"}
+    assert COMPOSE["volumes"].keys() == {"postgres-data", "bank-data"}
+    assert SERVICES["bank"]["volumes"] == ["bank-data:/var/lib/durable-transfers"]
     assert "postgres-data:/var/lib/postgresql/data" in SERVICES["postgres"]["volumes"]
 
 
@@ -141,3 +150,34 @@ def test_a_password_is_the_same_wherever_it_is_used() -> None:
     assert set(used) == {
         (name, ":-local-only") for name in ("POSTGRES_PASSWORD", "TEMPORAL_DB_PASSWORD", "LEDGER_DB_PASSWORD")
     }
+
+
+def test_payouts_are_tried_out_on_request_only() -> None:
+    """A simulated bank is no part of a deployment that did not ask for it; the worker is told of it by its address."""
+    assert {name for name, service in SERVICES.items() if "profiles" in service} == {"bank", "callbacks"}
+    assert SERVICES["worker"]["environment"]["DURABLE_TRANSFERS_BANK_URL"] is None
+    assert SERVICES["bank"]["command"][-1] == f"http://callbacks:{callbacks.PORT}/callbacks/bank"
+    assert with_defaults(SERVICES["callbacks"]["environment"][BANK_SECRET]) == simulated_bank.SECRET
+
+
+def test_the_bank_starts_with_the_command_that_compose_gives_it(tmp_path: Path) -> None:
+    """Its options exist, and it answers; but for the port and the file, which are the test's own."""
+    service, port = SERVICES["bank"], free_port(0)
+    own = ["--port", str(port), "--file", str(tmp_path / "bank.db"), "--webhook-url", ""]
+    command = [sys.executable, *service["entrypoint"][1:], *service["command"], *own]
+    transport = httpx.HTTPTransport(retries=8)
+    with subprocess.Popen(command, cwd=ROOT) as bank, httpx.Client(transport=transport, trust_env=False) as client:
+        try:
+            response = client.get(f"http://127.0.0.1:{port}/admin/payments")
+        finally:
+            bank.kill()
+    assert response.json() == []
+
+
+def test_the_inbox_takes_the_command_that_compose_gives_it() -> None:
+    """It gets as far as its secrets (exit status 1); an option that it does not have would be 2."""
+    service = SERVICES["callbacks"]
+    command = [sys.executable, *service["entrypoint"][1:], *service["command"]]
+    environment = os.environ | {BANK_SECRET: "whsec_x"}
+    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 1, ended.stderr

@@ -5,10 +5,13 @@ with. It knows one caller, one operation at a time, and forgets nothing.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 MAX = 2**63 - 1
 OUT_OF_ORDER = "out_of_order"
+
+Terms = tuple[object, ...]
+"""What is asked beyond the transfer: of a debit its kind and terms, of a capture how much. () is plain."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Asked:
     currency: str
 
     @property
-    def content(self) -> tuple[object, ...]:
+    def content(self) -> Terms:
         """What a retry must repeat."""
         return (self.source, self.destination, self.amount, self.currency)
 
@@ -47,6 +50,8 @@ class Book:
     version: int = 1
     debits: int = 0
     credits: int = 0
+    at_once: int | None = None
+    in_a_day: int | None = None
 
     @property
     def balance(self) -> int:
@@ -59,8 +64,10 @@ class Oracle:
     """Everything that was ever asked, and where the money is."""
 
     accounts: dict[str, Book] = field(default_factory=dict)
-    said: dict[str, tuple[tuple[object, ...], str, str | None]] = field(default_factory=dict)
+    said: dict[str, tuple[Terms, Terms, str, str | None]] = field(default_factory=dict)
     transfers: dict[str, tuple[Asked, str]] = field(default_factory=dict)
+    captured: dict[str, int] = field(default_factory=dict)
+    uses: dict[str, tuple[str, int]] = field(default_factory=dict)
 
     def open(self, id: str, currency: str, guard: str) -> Answer:
         """Set: the account exists."""
@@ -84,6 +91,19 @@ class Oracle:
         account.status, account.version = status, account.version + 1
         return Answer("applied")
 
+    def set_limits(self, id: str, currency: str, **limits: int | str) -> Answer:
+        """Set: the account has these limits; what is not named stays, and "none" takes it away."""
+        account = self.accounts.get(id)
+        if account is None:
+            return Answer("rejected", "account_not_found")
+        if account.currency != currency:
+            return Answer("rejected", "currency_mismatch")
+        if all(getattr(account, name) == (None if limit == "none" else limit) for name, limit in limits.items()):
+            return Answer("applied", replayed=True)
+        vars(account).update({name: None if limit == "none" else limit for name, limit in limits.items()})
+        account.version += 1
+        return Answer("applied")
+
     def deposit(self, id: str, account: str, amount: int, currency: str) -> Answer:
         """Money comes in."""
 
@@ -92,46 +112,70 @@ class Oracle:
 
         return self._ask(f"{id}/deposit", (account, amount, currency), None, decide)
 
-    def debit(self, asked: Asked, expected_version: int | None = None) -> Answer:
-        """Source to transit."""
+    def debit(self, asked: Asked, expected_version: int | None = None, terms: Terms = ()) -> Answer:
+        """Source to transit, perhaps on terms."""
 
         def decide() -> str | None:
             source = self.accounts.get(asked.source)
             code = self._closed(asked.source, asked.currency) or self._closed(asked.destination, asked.currency)
             if code is None and source and expected_version not in (None, source.version):
                 code = "version_conflict"
-            code = code or self._move(asked.source, f"transit:{asked.currency}", asked.amount)
+            code = code or self._beyond(asked) or self._move(asked.source, f"transit:{asked.currency}", asked.amount)
+            if code is None and source and source.in_a_day is not None:
+                self.uses[asked.id] = (asked.source, asked.amount)
             self.transfers[asked.id] = (asked, "rejected" if code else "debited")
             return code
 
-        return self._ask(f"{asked.id}/debit", asked.content, asked, decide)
+        return self._ask(f"{asked.id}/debit", asked.content, asked, decide, terms)
 
-    def credit(self, asked: Asked) -> Answer:
-        """Transit to destination."""
+    def credit(self, asked: Asked, captured: int | None = None) -> Answer:
+        """Transit to destination; of a capture a part, and the rest to the source at once."""
+        amount, rest = (asked.amount, 0) if captured is None else (captured, asked.amount - captured)
+
+        def decide() -> str | None:
+            if self._status(asked) != "debited" or (captured is not None and not self.said[f"{asked.id}/debit"][1]):
+                return OUT_OF_ORDER
+            before = {id: replace(account) for id, account in self.accounts.items()}
+            transit = f"transit:{asked.currency}"
+            code = self._closed(asked.destination, asked.currency) or self._move(transit, asked.destination, amount)
+            if code is None and rest:
+                code = self._move(transit, asked.source, rest)
+            if code is not None:
+                self.accounts = before
+                return code
+            self.transfers[asked.id] = (asked, "settled")
+            if captured is not None:
+                self.captured[asked.id] = captured
+            return None
+
+        return self._ask(f"{asked.id}/credit", asked.content, asked, decide, () if captured is None else (captured,))
+
+    def paid(self, asked: Asked) -> Answer:
+        """A credit that nobody can refuse: the money is gone already."""
 
         def decide() -> str | None:
             if self._status(asked) != "debited":
                 return OUT_OF_ORDER
-            code = self._closed(asked.destination, asked.currency)
-            code = code or self._move(f"transit:{asked.currency}", asked.destination, asked.amount)
-            if code is None:
-                self.transfers[asked.id] = (asked, "settled")
-            return code
+            if self._move(f"transit:{asked.currency}", asked.destination, asked.amount, must_arrive=True) is not None:
+                return OUT_OF_ORDER
+            self.transfers[asked.id] = (asked, "settled")
+            return None
 
         return self._ask(f"{asked.id}/credit", asked.content, asked, decide)
 
     def refund(self, asked: Asked) -> Answer:
-        """Transit to source, and the credit will never apply."""
+        """Transit to source, and the credit will never apply; what the debit has used of a daily limit is free."""
 
         def decide() -> str | None:
-            if self.said.get(f"{asked.id}/credit", ("", ""))[1] == "applied":
+            if self._said(asked, "credit") == "applied":
                 return "already_credited"
             if self._status(asked) != "debited":
                 return OUT_OF_ORDER
-            if self._move(f"transit:{asked.currency}", asked.source, asked.amount, True) is not None:
+            if self._move(f"transit:{asked.currency}", asked.source, asked.amount, must_arrive=True) is not None:
                 return OUT_OF_ORDER
-            self.said.setdefault(f"{asked.id}/credit", (asked.content, "fenced", f"{asked.id}/refund"))
+            self.said.setdefault(f"{asked.id}/credit", (asked.content, (), "fenced", f"{asked.id}/refund"))
             self.transfers[asked.id] = (asked, "refunded")
+            self.uses.pop(asked.id, None)
             return None
 
         return self._ask(f"{asked.id}/refund", asked.content, asked, decide)
@@ -140,21 +184,43 @@ class Oracle:
         """Nothing moves, and the debit will never apply."""
 
         def decide() -> str | None:
-            if debit := self.said.get(f"{asked.id}/debit"):
-                return "already_debited" if debit[1] == "applied" else "already_rejected"
-            self.said[f"{asked.id}/debit"] = (asked.content, "fenced", f"{asked.id}/cancel")
+            if debit := self._said(asked, "debit"):
+                return "already_debited" if debit == "applied" else "already_rejected"
+            self.said[f"{asked.id}/debit"] = (asked.content, (), "fenced", f"{asked.id}/cancel")
             self.transfers[asked.id] = (asked, "cancelled")
             return None
 
         return self._ask(f"{asked.id}/cancel", asked.content, asked, decide)
 
+    def recall(self, asked: Asked) -> Answer:
+        """Nothing moves, and the rail will never be asked."""
+
+        def decide() -> str | None:
+            if self._said(asked, "submit") == "applied":
+                return "already_submitted"
+            if self._status(asked) != "debited":
+                return OUT_OF_ORDER
+            self.said.setdefault(f"{asked.id}/submit", (asked.content, (), "fenced", f"{asked.id}/recall"))
+            return None
+
+        return self._ask(f"{asked.id}/recall", asked.content, asked, decide)
+
+    def note(self, leg: str, asked: Asked, terms: Terms = (), whenever: bool = False) -> Answer:
+        """Nothing moves: the rail may be asked from now on, a person decides, the rail contradicts (whenever)."""
+
+        def decide() -> str | None:
+            status = self._status(asked)
+            return None if status == "debited" or (whenever and status) else OUT_OF_ORDER
+
+        return self._ask(f"{asked.id}/{leg}", asked.content, asked, decide, terms)
+
     def _ask(
-        self, key: str, content: tuple[object, ...], asked: Asked | None, decide: Callable[[], str | None]
+        self, key: str, content: Terms, asked: Asked | None, decide: Callable[[], str | None], terms: Terms = ()
     ) -> Answer:
-        """The key first, then whatever else may change over time."""
+        """The key first, then whatever else may change over time. A fence knew nothing of terms."""
         if key in self.said:
-            known, kind, code = self.said[key]
-            if known != content:
+            known, on, kind, code = self.said[key]
+            if known != content or (kind != "fenced" and on != terms):
                 return Answer("key_reused", status=self._status(asked))
             return Answer(kind, code, replayed=True, status=self._status(asked))
         if asked and asked.id in self.transfers and self.transfers[asked.id][0].content != content:
@@ -163,8 +229,20 @@ class Oracle:
         if code == OUT_OF_ORDER:
             return Answer(OUT_OF_ORDER)
         kind = "rejected" if code else "applied"
-        self.said[key] = (content, kind, code)
+        self.said[key] = (content, terms, kind, code)
         return Answer(kind, code, status=self._status(asked))
+
+    def _said(self, asked: Asked, leg: str) -> str | None:
+        return self.said.get(f"{asked.id}/{leg}", (None, None, None))[2]
+
+    def _beyond(self, asked: Asked) -> str | None:
+        """More than the source may pay, if it could."""
+        source, used = self.accounts[asked.source], sum(n for id, n in self.uses.values() if id == asked.source)
+        too_much = source.at_once is not None and asked.amount > source.at_once
+        too_often = source.in_a_day is not None and used + asked.amount > source.in_a_day
+        transit = self.accounts[f"transit:{asked.currency}"]
+        can_pay = self._obstacle(source, transit, asked.amount) is None
+        return "limit_exceeded" if can_pay and (too_much or too_often) else None
 
     def _status(self, asked: Asked | None) -> str | None:
         return self.transfers[asked.id][1] if asked and asked.id in self.transfers else None
@@ -177,16 +255,20 @@ class Oracle:
             return f"account_{account.status}"
         return None if account.currency == currency else "currency_mismatch"
 
-    def _move(self, debited: str, credited: str, amount: int, is_refund: bool = False) -> str | None:
+    def _move(self, debited: str, credited: str, amount: int, must_arrive: bool = False) -> str | None:
         """Move it, or say why not. Nothing has moved if it says something."""
         if debited not in self.accounts or credited not in self.accounts:
             return "account_not_found"
         a, b = self.accounts[debited], self.accounts[credited]
+        if code := self._obstacle(a, b, amount, must_arrive):
+            return code
+        a.debits, b.credits, a.version, b.version = a.debits + amount, b.credits + amount, a.version + 1, b.version + 1
+        return None
+
+    def _obstacle(self, a: Book, b: Book, amount: int, must_arrive: bool = False) -> str | None:
         if a.guard == "debits_must_not_exceed_credits" and a.balance < amount:
             return "insufficient_funds"
         if b.guard == "credits_must_not_exceed_debits" and b.balance < amount:
             return "insufficient_funds"
-        if not is_refund and max(a.debits + a.credits, b.debits + b.credits) + amount > MAX:  # a refund always fits
-            return "total_overflow"
-        a.debits, b.credits, a.version, b.version = a.debits + amount, b.credits + amount, a.version + 1, b.version + 1
-        return None
+        full = max(a.debits, b.credits) if must_arrive else max(a.debits + a.credits, b.debits + b.credits)
+        return "total_overflow" if full + amount > MAX else None

@@ -13,7 +13,7 @@ from ledger.operation import Operation, SetAccountStatus
 from ledger.operations import cancel, capture, credit, debit, hold, refund
 from ledger.rejections import Code
 from ledger.transfer import Status
-from tests.ledger.in_memory import ask, balances, books_with
+from tests.ledger.in_memory import ask, balances, books_with, is_out_of_order
 from tests.support import examples
 from tests.support.examples import a_transfer, open_with
 
@@ -37,6 +37,14 @@ def test_a_part_is_captured_and_the_rest_goes_back_in_the_same_entry() -> None:
     assert balances(books) == [80_00, 20_00, 0]
     assert captured.state is not None
     assert (captured.state.status, captured.state.captured_minor) == (Status.SETTLED, 20_00)
+
+
+def test_a_plain_transfer_cannot_be_captured() -> None:
+    """An accident, and not a constraint's business: that would take its neighbours in the batch down with it."""
+    books = books_with(alice=100_00, bob=0)
+    ask(books, debit(a_transfer()))
+
+    assert is_out_of_order(books, capture(a_transfer(), 20_00))
 
 
 @pytest.mark.parametrize("amount", [0, -1, 25_01, True, 1.5])

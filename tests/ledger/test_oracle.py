@@ -12,10 +12,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
-from ledger import operations
+from ledger import operations, payouts
 from ledger.account import AccountStatus, Guard
 from ledger.book import Ledger
 from ledger.errors import OutOfOrder
+from ledger.fingerprint import HOLD, PAYOUT
+from ledger.limits import Change, SetLimits
 from ledger.operation import OpenAccount, Operation, Outcome, Request, SetAccountStatus
 from ledger.transfer import Transfer
 from tests.ledger.oracle import MAX, OUT_OF_ORDER, Answer, Asked, Oracle
@@ -52,10 +54,40 @@ def deposit(id: str, account: str, amount: int, currency: str) -> Step:
     return Step(request, lambda oracle: oracle.deposit(id, account, amount, currency))
 
 
+def set_limits(account: str, currency: str, at_once: Change, in_a_day: Change) -> Step:
+    """Set one or both of an account's limits."""
+    request = SetLimits(account, currency, at_once, in_a_day)
+    named = {"at_once": at_once, "in_a_day": in_a_day}
+    limits = {name: limit for name, limit in named.items() if limit is not None}
+    return Step(request, lambda oracle: oracle.set_limits(account, currency, **limits))
+
+
 def leg(name: str, asked: Asked, version: int | None = None) -> Step:
     """One leg of a transfer."""
     transfer = Transfer(asked.id, asked.source, asked.destination, asked.amount, asked.currency)
     match name:
+        case "hold":
+            request = operations.hold(transfer, HOLD, {"expires_at": 1})
+            return Step(request, lambda oracle: oracle.debit(asked, terms=("hold", 1)))
+        case "payout":
+            request = operations.hold(transfer, PAYOUT, {"rail": "bank", "beneficiary": "acct-1"})
+            return Step(request, lambda oracle: oracle.debit(asked, terms=("payout", "bank", "acct-1")))
+        case "capture" | "capture a part":
+            part = asked.amount if name == "capture" else max(asked.amount // 3, 1)
+            return Step(operations.capture(transfer, part), lambda oracle: oracle.credit(asked, part))
+        case "submit":
+            return Step(payouts.submission(transfer), lambda oracle: oracle.note("submit", asked))
+        case "recall":
+            return Step(payouts.recall(transfer, "asked"), lambda oracle: oracle.recall(asked))
+        case "paid":
+            return Step(payouts.paid(transfer), lambda oracle: oracle.paid(asked))
+        case "decide paid" | "decide not_paid":
+            decided = name.removeprefix("decide ")
+            request = payouts.decision(transfer, payouts.Decision(decided, "carol", "a letter"))
+            return Step(request, lambda oracle: oracle.note("decision", asked, (decided, "carol", "a letter")))
+        case "contradict":
+            request = payouts.contradiction(transfer, accepted=True, word="pay_1")
+            return Step(request, lambda oracle: oracle.note("accepted", asked, whenever=True))
         case "debit":
             return Step(operations.debit(transfer, version), lambda oracle: oracle.debit(asked, version))
         case "credit":
@@ -71,6 +103,8 @@ ROUTES = [("alice", "bob"), ("bob", "alice"), ("alice", "carol"), ("carol", "ali
 GUARDS = st.sampled_from([Guard.DEBITS_MUST_NOT_EXCEED_CREDITS] * 6 + [*Guard])
 STATUSES = st.sampled_from([AccountStatus.OPEN] * 3 + [*AccountStatus])
 VERSIONS = st.one_of([st.none()] * 5 + [st.integers(1, 8)])
+AT_ONCE: st.SearchStrategy[Change] = st.sampled_from([None, None, "none", 9, 10, 1000])
+IN_A_DAY: st.SearchStrategy[Change] = st.sampled_from([None, "none", 20, 25, 1000])
 CURRENCIES = st.sampled_from(["USD", "JPY"])
 USUALLY = st.integers(0, 9).map(bool)
 
@@ -78,7 +112,12 @@ USUALLY = st.integers(0, 9).map(bool)
 def settings_steps() -> st.SearchStrategy[Step]:
     """Open an account, or set its status."""
     currencies = st.sampled_from(["USD", "USD", "USD", "JPY"])
-    return st.builds(open_account, ACCOUNTS, currencies, GUARDS) | st.builds(set_status, ACCOUNTS, STATUSES, VERSIONS)
+    limits = st.tuples(ACCOUNTS, currencies, AT_ONCE, IN_A_DAY).filter(lambda limit: limit[2:] != (None, None))
+    return (
+        st.builds(open_account, ACCOUNTS, currencies, GUARDS)
+        | st.builds(set_status, ACCOUNTS, STATUSES, VERSIONS)
+        | limits.map(lambda limit: set_limits(*limit))
+    )
 
 
 @st.composite
@@ -104,10 +143,18 @@ def transfer_steps(draw: st.DrawFn) -> Step:
     if not draw(USUALLY):
         route = draw(st.sampled_from(ROUTES))
         asked = Asked(f"T{number}", *route, draw(st.sampled_from([11, MAX - 100])), draw(CURRENCIES))
-    return leg(draw(st.sampled_from([*["debit"] * 6, "credit", "refund", "cancel"])), asked, draw(VERSIONS))
+    if draw(st.integers(0, 2)):
+        usually = draw(USUALLY)
+        return leg(BEGINNINGS[number % 3] if usually else draw(st.sampled_from(BEGINNINGS)), asked, draw(VERSIONS))
+    return leg(draw(st.sampled_from(LEGS)), asked, draw(VERSIONS))
 
 
-ENDS = st.sampled_from([["credit"], ["credit"], ["refund"], ["credit", "refund"], ["refund", "credit"], ["cancel"]])
+BEGINNINGS = ("debit", "hold", "payout")
+"""How a transfer's money is taken, most often by its number."""
+
+BY_HAND = ("decide paid", "decide not_paid", "contradict")
+LEGS = ("credit", "refund", "cancel", "capture", "capture a part", "submit", "recall", "paid", *BY_HAND)
+ENDS = st.lists(st.sampled_from([*LEGS, "credit", "refund", "submit"]), min_size=1, max_size=4)
 STEPS = st.one_of(transfer_steps(), transfer_steps(), deposit_steps(), settings_steps())
 
 
@@ -142,10 +189,10 @@ class LedgerAndOracle(RuleBasedStateMachine):
         asked = data.draw(st.sampled_from(self.on_the_way()))
         self._ask([leg(name, asked) for name in legs])
 
-    @rule(asked=st.integers(20, 99).map(usual), legs=ENDS, at_once=st.booleans())
-    def live(self, asked: Asked, legs: list[str], at_once: bool) -> None:
+    @rule(asked=st.integers(20, 99).map(usual), first=st.sampled_from(BEGINNINGS), legs=ENDS, at_once=st.booleans())
+    def live(self, asked: Asked, first: str, legs: list[str], at_once: bool) -> None:
         """A new transfer's whole life, leg by leg or all in one batch."""
-        steps = [leg(name, asked) for name in ("debit", *legs)]
+        steps = [leg(name, asked) for name in (first, *legs)]
         for batch in [steps] if at_once else [[step] for step in steps]:
             self._ask(batch)
 
@@ -177,10 +224,12 @@ class LedgerAndOracle(RuleBasedStateMachine):
         accounts = {id: [*vars(account).values()] for id, account in self.oracle.accounts.items()}
         assert {row["id"]: [row[name] for name in ACCOUNT] for row in snapshot.accounts} == accounts
         assert {row["key"]: (row["outcome"], row["code"]) for row in snapshot.operations} == {
-            key: (kind, code) for key, (_, kind, code) in self.oracle.said.items()
+            key: (kind, code) for key, (_, _, kind, code) in self.oracle.said.items()
         }
         statuses = {id: status for id, (_, status) in self.oracle.transfers.items()}
         assert {row["id"]: row["status"] for row in snapshot.transfers} == statuses
+        parts = {row["id"]: row["captured_minor"] for row in snapshot.transfers if row["captured_minor"] is not None}
+        assert parts == self.oracle.captured
 
 
 def _said(request: Request, outcome: Outcome) -> Answer:
@@ -188,7 +237,9 @@ def _said(request: Request, outcome: Outcome) -> Answer:
     return Answer(outcome.kind, outcome.code, outcome.replayed, status)
 
 
-ACCOUNT = ("currency", "guard", "status", "version", "debits_posted", "credits_posted")
+ACCOUNT = (
+    "currency", "guard", "status", "version", "debits_posted", "credits_posted", "per_transfer_minor", "per_day_minor"
+)  # fmt: skip  # one line of the table's picture each
 """The columns of an account, in the order of the oracle's fields."""
 
 EXAMPLES = {"quick": (30, 25), "thorough": (1500, 60)}

@@ -11,7 +11,7 @@ from standardwebhooks import Webhook
 
 from engine.embedded import free_port
 from rails.callbacks import BANK_SECRET
-from rails.configured import BANK_URL
+from rails.configured import BANK_KEY_WINDOW, BANK_URL
 from rails.simulated_bank import SECRET
 from tests.processes.conftest import open_accounts
 from tests.support.databases import only_sqlite
@@ -150,3 +150,35 @@ async def test_what_is_no_callback_of_the_banks_is_refused(place: Folder, outsid
 
     assert [unsigned, *statuses] == [400, 400, 400, 400, 404, 204, 204]
     assert await place.balances(*ACCOUNTS) == [75_00, 25_00]
+
+
+@only_sqlite
+async def test_a_person_decides_about_what_a_dead_bank_does_not_say(place: Folder, outside: OutsideBank) -> None:
+    """Not as long as its key lives; then once, and whoever says otherwise is told so. Who and why are in the books."""
+    await outside.kill()
+    for process in place.started:
+        if process.returncode is None:
+            process.kill()
+    place.more |= {BANK_KEY_WINDOW: "6"}
+    await place.worker()
+    await place.starter(*PAYOUT, "--id", "P1", "--beneficiary", "acct-1", "--no-wait")
+    decide = ("decide", "P1", "--by", "carol", "--json")
+    async with asyncio.timeout(PATIENCE):
+        while (early := await place.starter(*decide, "--not-paid", "a letter")).json["reason"] != "decision_refused":
+            await asyncio.sleep(0.2)
+        while (first := await place.starter(*decide, "--not-paid", "a letter")).json["reason"] == "decision_refused":
+            await asyncio.sleep(1)
+    again = await place.starter(*decide, "--not-paid", "a letter")
+    otherwise = await place.starter(*decide, "--paid", "pay_1")
+    told = await place.starter("explain", "P1", "--json")
+
+    assert [early.exit, first.exit, again.exit, otherwise.exit] == [3, 3, 3, 4]
+    assert (first.json["status"], first.json["decision"], again.json["decision"]) == (
+        "refunded",
+        "not_paid",
+        "not_paid",
+    )
+    assert "decided: not_paid -> paid" in otherwise.json["detail"]
+    assert "not_paid, says carol: a letter" in [line["detail"] for line in told.json["timeline"]]
+    assert await place.balances(*ACCOUNTS) == [100_00, 0]
+    await place.audit()

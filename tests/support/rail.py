@@ -21,6 +21,7 @@ class RememberingRail:
         self.silent_before = 0
         """How many of the next submits are lost on their way there."""
 
+        self.retry_after_seconds = 0.1
         self.silent = False
         """Whether answers are lost on their way back, of submits and look-ups."""
 
@@ -39,10 +40,14 @@ class RememberingRail:
         self.look_ups.append(payment.key)
         return self._say(self.paid.get(payment.key, NotKnown()))
 
+    def pays(self, key: str) -> None:
+        """It has carried out a request of which nobody knew what had become."""
+        self.paid[key] = Accepted(f"pay_{len(self.paid) + 1}")
+
     async def aclose(self) -> None:
         """Nothing to give back."""
 
     def _say(self, answer: Said) -> Said:
         if self.silent:
-            raise NoAnswer("lost on its way back", retry_after_seconds=0.1)
+            raise NoAnswer("lost on its way back", retry_after_seconds=self.retry_after_seconds)
         return answer

@@ -1,11 +1,15 @@
 """Every ending a payout can have, and a return: stories like those of `endings.py`."""
 
+import asyncio
+
+from activities.decisions import PayoutDecision
 from activities.payouts import ReturnRequest
 from activities.terms import PayoutRequest
+from engine.deciding import decide_payout
 from engine.returns import hand_in, return_workflow_id
 from engine.submitting import workflow_id
 from ledger.operation import OpenAccount
-from tests.support.bank import Bank
+from tests.support.bank import PATIENCE, Bank
 
 
 async def paid_out(bank: Bank) -> str:
@@ -77,6 +81,32 @@ async def return_of_nothing(bank: Bank) -> str:
     return await _returned(bank, f"{bank.task_queue}.nothing")
 
 
+async def payout_decided_paid(bank: Bank) -> str:
+    """The rail is silent beyond its key's life; a person says that it has paid."""
+    return await _decided(bank, bank.payout("decided-paid"), "paid")
+
+
+async def payout_decided_not_paid(bank: Bank) -> str:
+    """The same, and that it has not."""
+    return await _decided(bank, bank.payout("decided-not-paid"), "not_paid")
+
+
+async def _decided(bank: Bank, request: PayoutRequest, decided: str) -> str:
+    await _open(bank)
+    window, bank.rail.key_window_seconds, bank.rail.look_up_misses_nothing = bank.rail.key_window_seconds, 1.0, False
+    bank.rail.silent_before, bank.rail.silent = 1000, True
+    before = bank.gates.attempts.get("submit", 0)
+    submitted = await bank.start(request)
+    await bank.attempted("submit", before + 1)
+    await asyncio.sleep(1.1)
+    decision = PayoutDecision(decided=decided, by="carol", evidence="a letter")
+    await decide_payout(bank.submitter, request.transfer_id, decision, PATIENCE)
+    await bank.outcome(submitted)
+    bank.rail.key_window_seconds, bank.rail.look_up_misses_nothing = window, True
+    bank.rail.silent_before, bank.rail.silent = 0, False
+    return workflow_id(request.transfer_id)
+
+
 async def _open(bank: Bank) -> None:
     await bank.ledger.apply(OpenAccount("bank:USD", "USD"))
 
@@ -96,6 +126,6 @@ async def _returned(bank: Bank, transfer_id: str) -> str:
 
 PAYOUT_ENDINGS = (
     paid_out, rejected_by_the_rail, payout_recalled, payout_cancelled_too_late, payout_cancelled_in_its_second_run,
-    payout_returned, return_of_nothing,
+    payout_returned, return_of_nothing, payout_decided_paid, payout_decided_not_paid,
 )  # fmt: skip  # a list of names
 """The stories, each of which returns the workflow id."""

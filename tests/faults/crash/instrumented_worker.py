@@ -6,6 +6,7 @@ does to transfers whose id says so:
 
     refunded...             their destination is closed when the credit is about to be made
     refunded_by_a_cancel... a cancel comes between the debit's commit and its answer
+    payout_recalled...      the same
     cancelled...            a cancel comes before the debit, which never gets as far as the ledger
 """
 
@@ -29,6 +30,7 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 
 from activities.messages import TransferRequest
 from activities.notifiers import WebhookNotifier
+from activities.terms import DebitOnTerms
 from engine.plugin import WorkerPlugin
 from engine.submitting import Submitter
 from engine.worker import all_activities, make_worker
@@ -120,6 +122,9 @@ def _obey(pipe: Connection, seen: list[Passage]) -> None:
             seen.clear()
 
 
+CANCELLED_AFTER = {("refunded_by_a_cancel", "debit"), ("payout_recalled", "debit_on_terms")}
+
+
 class Stories(Interceptor):
     """What happens to transfers whose id says so."""
 
@@ -138,7 +143,7 @@ class _Story(ActivityInboundInterceptor):
         self._stories = stories
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
-        request = input.args[0]
+        request = input.args[0].transfer if isinstance(input.args[0], DebitOnTerms) else input.args[0]
         if not isinstance(request, TransferRequest):
             return await super().execute_activity(input)
         submitter, id = self._stories.submitter, request.transfer_id
@@ -149,6 +154,6 @@ class _Story(ActivityInboundInterceptor):
             case ("refunded", "credit"):
                 await self._stories.ledger.apply(SetAccountStatus(request.destination, AccountStatus.CLOSED))
         result = await super().execute_activity(input)
-        if (id.partition(".")[0], input.fn.__name__) == ("refunded_by_a_cancel", "debit"):
+        if (id.partition(".")[0], input.fn.__name__) in CANCELLED_AFTER:
             await submitter.cancel(id, "changed my mind")
         return result

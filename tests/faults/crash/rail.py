@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from rails.bank_books import BankBooks
-from rails.rail import Accepted, Answer, NotKnown, Payment, Rail
+from rails.rail import Accepted, Answer, NotKnown, Payment, Rail, Rejected
 
 KEY_WINDOW_SECONDS = 24 * 3600.0
 
@@ -26,16 +27,21 @@ class FileRail:
             "currency": payment.currency,
             "beneficiary": payment.beneficiary,
         }
-        return Accepted(self._books.pay(payment.key, asked, None)["reference"])
+        refusal = ("account_closed", "") if payment.beneficiary.startswith("closed") else None
+        return _answer(self._books.pay(payment.key, asked, refusal))
 
     async def look_up(self, payment: Payment) -> Answer | NotKnown:
         """See Rail."""
         found = self._books.find(payment.key)
-        return NotKnown() if found is None else Accepted(found["reference"])
+        return NotKnown() if found is None else _answer(found)
 
     async def aclose(self) -> None:
         """See Rail."""
         self._books.close()
+
+
+def _answer(payment: dict[str, Any]) -> Answer:
+    return Accepted(payment["reference"]) if payment["status"] == "accepted" else Rejected(payment["code"])
 
 
 class ByAnyName(Mapping[str, Rail]):
@@ -58,6 +64,7 @@ def paid(path: str, key: str) -> list[int]:
     """What the bank has paid under a key, in minor units: more than one is once too often."""
     books = BankBooks(Path(path), KEY_WINDOW_SECONDS)
     try:
-        return [payment["amount_minor"] for payment in books.payments() if payment["key"] == key]
+        carried_out = [payment for payment in books.payments() if payment["status"] == "accepted"]
+        return [payment["amount_minor"] for payment in carried_out if payment["key"] == key]
     finally:
         books.close()

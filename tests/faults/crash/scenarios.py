@@ -20,6 +20,7 @@ from activities.messages import (
     TransferOutcome,
     TransferRequest,
 )
+from activities.payouts import ReturnRequest
 from activities.terms import Decision, HoldRequest, PayoutRequest
 from cli.batch_file import Chunk, Good
 from cli.batch_results import rows
@@ -27,7 +28,8 @@ from engine.approving import approve
 from engine.batching import Batches
 from engine.deciding import decide
 from engine.limits import set_limits
-from engine.submitting import Submitter
+from engine.returns import hand_in, return_workflow_id
+from engine.submitting import Submitter, result_of
 from ledger.account import AccountStatus
 from ledger.entries import Entry, Share, Split, TargetBalance
 from ledger.transfer import Transfer
@@ -35,7 +37,9 @@ from ledger.transfer import Transfer
 PATIENCE = 60.0
 AMOUNT = 25_00
 FUNDS = 100_00
-PAID_OUT = "paid_out"
+PAID_OUT, RETURNED = "paid_out", "payout_returned"
+CARRIED_OUT = {PAID_OUT: [AMOUNT], RETURNED: [AMOUNT], "payout_rejected": [], "payout_recalled": []}
+"""What the bank pays of each payout, in minor units."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,11 @@ def _transfer(amount_minor: int = AMOUNT) -> Callable[[Submitter, str], Awaitabl
     return ask
 
 
+def is_payout(id: str) -> bool:
+    """Whether a case is about a payout."""
+    return id.partition(".")[0] in CARRIED_OUT
+
+
 async def _paid_out(submitter: Submitter, id: str) -> Said:
     request = PayoutRequest(
         transfer_id=id,
@@ -83,15 +92,26 @@ async def _paid_out(submitter: Submitter, id: str) -> Said:
         amount_minor=AMOUNT,
         currency="USD",
         rail=b_of(id).partition(":")[0],
-        beneficiary="acct-1",
+        beneficiary="closed-1" if id.startswith("payout_rejected") else "acct-1",
     )
     outcome = await submitter.outcome(await submitter.transfer(request), TransferOutcome, PATIENCE)
     return Said(outcome.status, outcome.reason)
 
 
+async def _returned(submitter: Submitter, id: str) -> Said:
+    """The bank gives it back, and says so twice."""
+    said = await _paid_out(submitter, id)
+    request = ReturnRequest(rail=b_of(id).partition(":")[0], return_id="ret_1", payment_key=f"{id}/submit")
+    for _ in range(2):
+        await hand_in(submitter.client, request, submitter.task_queue)
+    handle = submitter.client.get_workflow_handle(return_workflow_id(request), result_type=LegOutcome)
+    returned = await result_of(handle, PATIENCE)
+    return said if returned.applied else Said(said.status, returned.code)
+
+
 def b_of(id: str) -> str:
     """The account b of a case. Of a payout it is the account of a rail that has the case's name."""
-    return f"{id}-b:USD" if id.startswith(PAID_OUT) else f"{id}-b"
+    return f"{id}-b:USD" if is_payout(id) else f"{id}-b"
 
 
 async def _captured(submitter: Submitter, id: str) -> Said:
@@ -195,6 +215,9 @@ SCENARIOS = (
     Scenario("limited", _limited, Said("rejected", "limit_exceeded"), LEFT, AMOUNT, is_transfer=False),
     Scenario(PAID_OUT, _paid_out, Said("settled"), LEFT, AMOUNT),
     Scenario("batched", _batched, Said("~.2,settled,,false; ~.3,settled,,false"), LEFT, AMOUNT, is_transfer=False),
+    Scenario("payout_rejected", _paid_out, Said("refunded", "rejected_by_rail"), FUNDS, 0),
+    Scenario("payout_recalled", _paid_out, Said("refunded", "cancelled"), FUNDS, 0),
+    Scenario(RETURNED, _returned, Said("settled"), FUNDS, 0),
     Scenario("deposited", _deposit, Said("applied"), FUNDS + AMOUNT, 0, is_transfer=False),
     Scenario("split", _split, Said("applied"), LEFT, AMOUNT, is_transfer=False),
     Scenario("emptied", _emptied, Said("applied"), 0, FUNDS, is_transfer=False),

@@ -36,6 +36,7 @@ from temporalio.worker import (
 from activities.approvals import RecordedConsent
 from activities.batch_messages import BatchRequest, ChunkRequest
 from activities.messages import DepositRequest, EntryRequest, NotificationRequest, TransferRequest, UndoRequest
+from activities.payouts import ReturnRequest
 from activities.terms import CaptureRequest, DebitOnTerms
 from ledger.book import Ledger
 from ledger.failpoints import passing, passing_blocking
@@ -144,6 +145,8 @@ def key_of_message(activity: str, message: Any) -> str:
             return f"{id}/{activity}"
         case UndoRequest() | DebitOnTerms() | CaptureRequest():
             return f"{message.transfer.transfer_id}/{activity}"
+        case ReturnRequest():
+            return f"{message.reversal_id}/{activity}"
         case RecordedConsent():
             return message.as_approval().key
         case EntryRequest():

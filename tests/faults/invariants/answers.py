@@ -43,7 +43,7 @@ LATE_LEGS = frozenset({"already_credited", "already_debited", "already_rejected"
 REASONS: dict[str, frozenset[str | None]] = {
     "settled": frozenset({None}),
     "rejected": REJECTIONS,
-    "refunded": REJECTIONS | {"cancelled", "voided", "expired"},
+    "refunded": REJECTIONS | {"cancelled", "voided", "expired", "rejected_by_rail", "decided_not_paid"},
     "cancelled": frozenset({"cancelled"}),
 }
 """Why a transfer can have ended in each status."""

@@ -8,7 +8,7 @@ from tests.faults.evidence import Evidence, Row, Rows
 from tests.faults.invariants import entries, lookup
 
 MOVES = frozenset({"debit", "credit", "refund", "deposit"})
-"""The legs that move money. A cancel, a submission and a recall move nothing."""
+"""The legs that move money. A cancel, a submission, a recall and a decision move nothing."""
 
 _SETTING = "/setting/"
 _APPROVAL = "/approval/"
@@ -87,6 +87,8 @@ TERMS = {"hold-v1": ("expires_at",), "payout-v1": ("rail", "beneficiary")}
 def _terms(transfer: Row, operation: Row, asked: dict[str, str | int]) -> dict[str, str | int | None]:
     """What a leg on terms was asked beyond its transfer: a debit its terms, the capture of a hold how much."""
     leg, terms = _leg(operation["key"]), transfer.get("terms")
+    if leg == "decision":
+        return {name: asked.get(name) for name in ("decided", "by", "evidence")}
     if terms is None or operation["outcome"] == "fenced":
         return {}
     if leg == "debit":
