@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 from cli.answers import Answer, Exit
 from cli.reach import books, known_otherwise, progress, temporal
 from engine.settings import Settings
-from ledger.entries import Entry, Reversal
+from ledger.entries import Entry, EntryReversal, Reversal, Reversible
 from ledger.errors import MalformedRequest
 from ledger.keys import check_id
 from ledger.money import parse_amount, say
 from ledger.operation import Outcome
+from ledger.transfer import Transfer
 
 if TYPE_CHECKING:
     from activities.messages import LegOutcome
@@ -41,32 +42,49 @@ async def enter(settings: Settings, entry: Entry, timeout_seconds: float) -> Ans
 
 
 async def reverse(
-    settings: Settings, reversal_id: str, transfer_id: str, amount: str | None, timeout_seconds: float
+    settings: Settings, reversal_id: str, of: str, kind: str | None, amount: str | None, timeout_seconds: float
 ) -> Answer:
-    """Give back a settled transfer, or a part of it. Its accounts and currency are the original's."""
+    """Give back a settled transfer, a split or an exchange, or a part of it: its accounts and currency are its own."""
     check_id(reversal_id, "reversal id")
-    check_id(transfer_id, "transfer id")
-    async with books(settings) as reader:
-        state = await reader.transfer(transfer_id)
-    if state is None:
-        reason, detail = "transfer_not_found", f"the books know no transfer {transfer_id}"
+    check_id(of, "the original's id")
+    originals = await _originals(settings, of, kind)
+    if len(originals) > 1:
+        kinds = ", ".join(_kind(original) for original in originals)
+        raise MalformedRequest(f"{of} names more than one: {kinds}; say which one with --kind")
+    if not originals:
+        reason, detail = "transfer_not_found", f"the books know no {kind or 'transfer, split or exchange'} {of}"
         data = {"id": reversal_id, "kind": "reversal", "status": None, "reason": reason, "detail": detail}
         return Answer(data, Exit.NO, f"[bold]{reversal_id}[/]  [yellow]{reason}[/]  {detail}", hide=frozenset(data))
-    original = state.transfer
+    (original,) = originals
+    if isinstance(original, Reversible):
+        currency = original.operation().postings[0].currency
+        amount_minor = None if amount is None else parse_amount(amount, currency)
+        return await enter(settings, EntryReversal.of_entry(reversal_id, original, amount_minor), timeout_seconds)
     amount_minor = original.amount_minor if amount is None else parse_amount(amount, original.currency)
     if amount_minor > original.amount_minor:
-        raise MalformedRequest(f"transfer {transfer_id} was {say(original.amount_minor, original.currency)}")
-    reversal = Reversal(
-        reversal_id, transfer_id, original.destination, original.source, amount_minor, original.currency
-    )
+        raise MalformedRequest(f"transfer {of} was {say(original.amount_minor, original.currency)}")
+    reversal = Reversal(reversal_id, of, original.destination, original.source, amount_minor, original.currency)
     return await enter(settings, reversal, timeout_seconds)
 
 
-async def recorded(settings: Settings, id: str) -> Answer | None:
-    """What the books remember of an entry; None if of none with this id."""
+async def _originals(settings: Settings, id: str, kind: str | None) -> list[Transfer | Reversible]:
+    """What an id names that can be given back; with a kind, only of that one."""
     async with books(settings) as reader:
-        found = await reader.entry(id)
-    return None if found is None else _told(*found)
+        state, entries = await reader.transfer(id), await reader.entries(id)
+    found: list[Transfer | Reversible] = [] if state is None else [state.transfer]
+    found += [entry for entry, _ in entries if isinstance(entry, Reversible)]
+    return [original for original in found if kind in (None, _kind(original))]
+
+
+def _kind(original: Transfer | Reversible) -> str:
+    return str(original.leg) if isinstance(original, Reversible) else "transfer"
+
+
+async def recorded(settings: Settings, id: str) -> Answer | None:
+    """What the books remember of an entry; of several kinds with the same id, the first. None if of none."""
+    async with books(settings) as reader:
+        found = await reader.entries(id)
+    return _told(*found[0]) if found else None
 
 
 def _told(entry: Entry, outcome: "LegOutcome | Outcome") -> Answer:

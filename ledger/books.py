@@ -3,6 +3,7 @@
 The store loads it, `rules.decide` works on it, the store writes its changes. It has no I/O and no clock.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -79,6 +80,15 @@ class Reversed(NamedTuple):
     amount_minor: int
 
 
+class GivenBack(NamedTuple):
+    """One row of `entry_reversals`: how much of one posting of an entry an operation has given back (minor units)."""
+
+    operation_key: str
+    position: int
+    original_key: str
+    amount_minor: int
+
+
 class Use(NamedTuple):
     """One row of `limit_uses`: what an operation took from an account with a daily limit, and when (microseconds).
 
@@ -101,6 +111,7 @@ class Changes:
     notifications: list[Notification] = field(default_factory=list)
     delivered: list[str] = field(default_factory=list)
     reversals: list[Reversed] = field(default_factory=list)
+    given_back: list[GivenBack] = field(default_factory=list)
     uses: list[Use] = field(default_factory=list)
     approvals: list[Approved] = field(default_factory=list)
     limited: set[str] = field(default_factory=set)
@@ -114,7 +125,8 @@ class Changes:
 class Books:
     """The accounts, keys and transfers that a batch names, as they are and as the batch leaves them.
 
-    `now` is the batch's instant (microseconds); `reversed` is how much of a transfer was given back (minor units);
+    `now` is the batch's instant (microseconds); `reversed` is how much of a transfer was given back (minor units), and
+    `given_back` how much of each posting of an entry, by the entry's key and the posting's position;
     `used` is how much of an account's daily limit is used up (minor units), and `uses` what an operation used of any;
     `approvals` are those of the transfers that need any.
     """
@@ -125,6 +137,7 @@ class Books:
     operations: dict[str, Recorded] = field(default_factory=dict)
     transfers: dict[str, TransferState] = field(default_factory=dict)
     reversed: dict[str, int] = field(default_factory=dict)
+    given_back: Counter[tuple[str, int]] = field(default_factory=Counter)
     used: dict[str, int] = field(default_factory=dict)
     uses: dict[str, list[Use]] = field(default_factory=dict)
     approvals: dict[str, list[Approved]] = field(default_factory=dict)
@@ -178,12 +191,19 @@ class Books:
         self.reversed[transfer_id] = self.reversed.get(transfer_id, 0) + amount_minor
         self.changes.reversals.append(Reversed(key, transfer_id, amount_minor))
 
+    def give_back(self, row: GivenBack) -> None:
+        """Note how much of a posting an operation gives back."""
+        self.given_back[row.original_key, row.position] += row.amount_minor
+        self.changes.given_back.append(row)
+
     def taken(self, operation: Operation) -> dict[str, int]:
         """What an operation takes from each account that has limits. A reversal gives back, and takes nothing."""
         amounts: dict[str, int] = {}
+        if operation.reverses is not None or operation.gives_back is not None:
+            return amounts
         for posting in operation.postings:
             id = posting.debit_account_id
-            if self.accounts[id].limits is not NO_LIMITS and operation.reverses is None:
+            if self.accounts[id].limits is not NO_LIMITS:
                 amounts[id] = amounts.get(id, 0) + posting.amount_minor
         return amounts
 

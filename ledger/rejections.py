@@ -5,7 +5,8 @@
     ├── the money           insufficient_funds  total_overflow
     ├── an expectation      version_conflict  quote_expired
     ├── a limit             limit_exceeded  approval_required
-    ├── what is reversed    transfer_not_found  not_settled  differs_from_original  exceeds_original
+    ├── what is reversed    transfer_not_found  entry_not_found  not_settled
+    │                       differs_from_original  exceeds_original
     ├── a leg came first    already_credited  already_debited  already_submitted  already_rejected
     └── a setting           account_differs          (said, not recorded: settings have no key)
 
@@ -30,6 +31,7 @@ class Code(StrEnum):
     LIMIT_EXCEEDED = "limit_exceeded"
     APPROVAL_REQUIRED = "approval_required"
     TRANSFER_NOT_FOUND = "transfer_not_found"
+    ENTRY_NOT_FOUND = "entry_not_found"
     NOT_SETTLED = "not_settled"
     DIFFERS_FROM_ORIGINAL = "differs_from_original"
     EXCEEDS_ORIGINAL = "exceeds_original"

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, Select, Table, Update, bindparam, func, 
 from ledger import bulk, schema
 from ledger.account import Account, AccountStatus, Guard
 from ledger.approval import Approved
-from ledger.books import Books, Changes, Event, Notification, Recorded, RecordedPosting, Use
+from ledger.books import Books, Changes, Event, GivenBack, Notification, Recorded, RecordedPosting, Use
 from ledger.database import among, many
 from ledger.fingerprint import Fingerprint
 from ledger.keys import Leg, cash_account, operation_key, transit_account
@@ -44,6 +44,9 @@ def load(connection: Connection, batch: Sequence[Request]) -> Books:
     if originals := {request.reverses for request in batch if isinstance(request, Operation) and request.reverses}:
         for row in _rows(connection, schema.reversals, "transfer_id", originals):
             books.reversed[row.transfer_id] = books.reversed.get(row.transfer_id, 0) + row.amount_minor
+    if given := {r.gives_back.original.key for r in batch if isinstance(r, Operation) and r.gives_back}:
+        for row in _rows(connection, schema.entry_reversals, "original_key", given):
+            books.given_back[row.original_key, row.position] += row.amount_minor
     _load_uses(connection, batch, books)
     limiting = {request.account_id for request in batch if isinstance(request, SetLimits)}
     if awaiting := {id for request in batch if (id := _to_be_approved(request, books, limiting)) is not None}:
@@ -122,6 +125,8 @@ def write(connection: Connection, changes: Changes) -> None:
         connection, schema.notifications, _NOTIFICATION, [_notification_row(n, now) for n in changes.notifications]
     )
     bulk.insert(connection, schema.reversals, _REVERSAL, [(*row, now) for row in changes.reversals])
+    given_back = [(*row, now) for row in changes.given_back]
+    bulk.insert(connection, schema.entry_reversals, (*GivenBack._fields, "recorded_at"), given_back)
     bulk.insert(connection, schema.limit_uses, Use._fields, changes.uses)
     bulk.insert(connection, schema.approvals, Approved._fields, changes.approvals)
     if changes.delivered:
@@ -172,6 +177,8 @@ def _names(batch: Iterable[Request]) -> tuple[set[str], set[str], set[str]]:
                     transfers.add(request.step.transfer.id)
                 if request.reverses:
                     transfers.add(request.reverses)
+                if request.gives_back:
+                    keys.add(request.gives_back.original.key)
             case Settle(transfer):
                 accounts |= {transfer.source, transfer.destination, transit_account(transfer.currency)}
                 transfers.add(transfer.id)

@@ -4,12 +4,11 @@ import json
 
 from ledger.audit.check import Check, Row
 from ledger.audit.operations import IS_ENTRY
-from ledger.entries import KINDS
+from ledger.entries import BY_RECIPE, EntryReversal
+from ledger.entries.giving_back import REVERSIBLE
 from ledger.errors import MalformedRequest
 from ledger.keys import operation_key
 from ledger.operation import Operation
-
-_BY_RECIPE = {kind.recipe: kind for kind in KINDS}
 
 _MOVED = "p.debit_account_id || '>' || p.credit_account_id || '>' || p.amount_minor || '>' || p.currency"
 
@@ -27,9 +26,10 @@ def _moved(together: str) -> str:
 def _moved_otherwise(row: Row) -> bool:
     """Whether an entry's postings are not those that its content asks for."""
     try:
-        kind = _BY_RECIPE[row["fingerprint_recipe"]]
+        kind = BY_RECIPE[row["fingerprint_recipe"]]
         id = row["subject"].removesuffix(operation_key("", kind.leg))
-        operation = kind.of(id, json.loads(row["fingerprint"])).operation()
+        entry = kind.of(id, json.loads(row["fingerprint"]))
+        operation = entry.operation()
     except (KeyError, TypeError, ValueError, MalformedRequest):
         return True
     if operation.key != row["subject"]:
@@ -37,6 +37,8 @@ def _moved_otherwise(row: Row) -> bool:
     moved = [line.split(">") for line in row["moved"].split(" ")] if row["moved"] else []
     if operation.brings is not None:
         return not _brought(operation, row, moved)
+    if isinstance(entry, EntryReversal):
+        return not _came_back(entry, moved)
     asked = [(p.debit_account_id, p.credit_account_id, str(p.amount_minor), p.currency) for p in operation.postings]
     return sorted(map(tuple, moved)) != sorted(asked)
 
@@ -51,6 +53,53 @@ def _brought(operation: Operation, row: Row, moved: list[list[str]]) -> bool:
     sides = {debited: row["debit_after"], credited: row["credit_after"]}
     there = sides.keys() == {target.account_id, target.counterpart_id} and currency == target.currency
     return there and not more and sides[target.account_id] == target.balance_minor
+
+
+def _came_back(reversal: EntryReversal, moved: list[list[str]]) -> bool:
+    """Whether a reversal's postings go the other way of the original's, and bring its source what was asked."""
+    original = reversal.as_original()
+    asked = original.operation().postings
+    ways = {(p.credit_account_id, p.debit_account_id, p.currency) for p in asked}
+    back = sum(
+        int(amount) for _, to, amount, currency in moved if (to, currency) == (original.source, asked[0].currency)
+    )
+    there = all((debited, credited, currency) in ways for debited, credited, _, currency in moved)
+    return there and back == reversal.amount_minor
+
+
+def _not_as_due(row: Row) -> bool:
+    """Whether what came back of an entry is not what was due each time, after all that came before."""
+    try:
+        id, _, leg = row["subject"].partition("/")
+        original = REVERSIBLE[leg].of(id, json.loads(row["fingerprint"]))
+        before = [0 for _ in original.operation().postings]
+        times: dict[int, list[int]] = {}
+        for part in row["parts"].split(" "):
+            sequence, position, amount = map(int, part.split(">"))
+            times.setdefault(sequence, [0 for _ in before])[position] += amount
+        for _, amounts in sorted(times.items()):
+            after = [sum(pair) for pair in zip(before, amounts, strict=True)]
+            left = original.left(before)
+            if original.left(after) < 0 or list(original.parts(left - original.left(after), before)) != amounts:
+                return True
+            before = after
+    except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError):
+        return True
+    return False
+
+
+_PART = "b.sequence || '>' || r.position || '>' || r.amount_minor"
+
+
+def _parts(together: str) -> str:
+    """Every entry of which something came back, with all of its parts, and when each came."""
+    return f"""
+        SELECT r.original_key AS subject, COALESCE(o.fingerprint, '') AS fingerprint, {together} AS parts
+        FROM entry_reversals r
+        LEFT JOIN operations o ON o.key = r.original_key AND o.outcome = 'applied'
+        LEFT JOIN (SELECT operation_key, MIN(sequence) AS sequence FROM postings GROUP BY operation_key) b
+            ON b.operation_key = r.operation_key
+        GROUP BY r.original_key, o.fingerprint"""
 
 
 CHECKS = (
@@ -91,5 +140,41 @@ CHECKS = (
         GROUP BY t.id, t.captured_minor, t.amount_minor
         HAVING SUM(r.amount_minor) > COALESCE(t.captured_minor, t.amount_minor)""",
         "was {amount_minor}, and {reversed} of it were given back",
+    ),
+    Check(
+        "entry_reversals",
+        "Every applied reversal of an entry, and nothing else, is noted posting by posting with what it gives back.",
+        """
+        SELECT every.key AS subject, COALESCE(o.outcome, 'missing') AS outcome, every.original_key, every.noted,
+               every.paired, (SELECT COUNT(*) FROM postings p WHERE p.operation_key = every.key) AS postings
+        FROM (SELECT o.key, COALESCE(MIN(r.original_key), 'nothing') AS original_key, COUNT(r.position) AS noted,
+                     COUNT(DISTINCT r.original_key) AS originals,
+                     SUM(CASE WHEN EXISTS (
+                         SELECT 1 FROM postings p JOIN postings was
+                             ON was.operation_key = r.original_key AND was.position = r.position
+                         WHERE p.operation_key = o.key AND p.amount_minor = r.amount_minor
+                           AND p.currency = was.currency AND p.debit_account_id = was.credit_account_id
+                           AND p.credit_account_id = was.debit_account_id) THEN 1 ELSE 0 END) AS paired
+              FROM (SELECT key FROM operations WHERE outcome = 'applied' AND fingerprint_recipe = 'entry-reversal-v1'
+                    UNION SELECT operation_key FROM entry_reversals) o
+              LEFT JOIN entry_reversals r ON r.operation_key = o.key
+              GROUP BY o.key) every
+        LEFT JOIN operations o ON o.key = every.key AND o.outcome = 'applied'
+        WHERE (every.originals = 1 AND every.paired = every.noted
+               AND every.noted = (SELECT COUNT(*) FROM postings p WHERE p.operation_key = every.key)
+               AND o.fingerprint_recipe = 'entry-reversal-v1'
+               AND replace(o.fingerprint, '"reverses":"' || every.original_key || '"', '') <> o.fingerprint
+              ) IS NOT TRUE""",
+        "is {outcome}; {noted} postings of {original_key} are noted, {paired} of its {postings} are their way back",
+    ),
+    Check(
+        "entries_come_back_as_due",
+        "What came back of an entry is each time what was due, and in the end never more than it has moved.",
+        {
+            "sqlite": _parts(f"group_concat({_PART}, ' ')"),
+            "postgresql": _parts(f"string_agg({_PART}, ' ')"),
+        },
+        "was asked for {fingerprint}; of its postings came back: {parts}",
+        confirmed=_not_as_due,
     ),
 )

@@ -3,7 +3,7 @@
 import json
 
 from ledger.audit.check import Check, Row
-from ledger.entries import KINDS
+from ledger.entries import KINDS, LEGS
 from ledger.fingerprint import APPROVAL as APPROVAL_RECIPE
 from ledger.fingerprint import BATCH, CAPTURE, CURRENT, LIMITS, RECIPES, SETTINGS
 from ledger.keys import APPROVAL, SETTING, Leg, cash_account, operation_key, transit_account
@@ -12,10 +12,13 @@ from ledger.operation import OutcomeKind
 _APPLIED, _FENCED = f"'{OutcomeKind.APPLIED}'", f"'{OutcomeKind.FENCED}'"
 _IS_SETTING = f"o.transfer_id IS NULL AND o.key LIKE '_%{SETTING}_%'"  # no id has a slash in it
 _IS_APPROVAL = f"o.transfer_id IS NULL AND o.key LIKE '_%{APPROVAL}_%'"
-IS_ENTRY = " OR ".join(f"o.key LIKE '_%{operation_key('', kind.leg)}'" for kind in KINDS)
+IS_ENTRY = " OR ".join(f"o.key LIKE '_%{operation_key('', leg)}'" for leg in LEGS)
 _IS_BATCH = f"o.transfer_id IS NULL AND o.key LIKE '_%{operation_key('', Leg.BATCH)}'"
-_OF_NO_TRANSFER = {Leg.DEPOSIT, Leg.BATCH, *(kind.leg for kind in KINDS)}
-_RECIPES = " ".join(f"WHEN o.key LIKE '_%{operation_key('', kind.leg)}' THEN '{kind.recipe}'" for kind in KINDS)
+_OF_NO_TRANSFER = {Leg.DEPOSIT, Leg.BATCH, *LEGS}
+_RECIPES = " ".join(
+    f"WHEN o.key LIKE '_%{operation_key('', kind.leg)}' AND o.fingerprint_recipe = '{kind.recipe}' THEN '{kind.recipe}'"
+    for kind in KINDS
+)
 _TRANSIT, _CASH = f"'{transit_account('')}' || p.currency", f"'{cash_account('')}' || p.currency"
 
 

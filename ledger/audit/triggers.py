@@ -3,13 +3,14 @@
 from ledger import schema
 from ledger.audit.check import Check
 
-_APPEND_ONLY = ("operations", "postings", "transfer_events", "reversals", "limit_uses", "approvals")
+_APPEND_ONLY = ("operations", "postings", "transfer_events", "reversals", "entry_reversals", "limit_uses", "approvals")
 _OWN_RULES = {
     "accounts_only_grow": "accounts",
     "transfers_live_once": "transfers",
     "transfers_keep_their_terms": "transfers",
     "notifications_delivered_once": "notifications",
     "reversals_within_the_transfer": "reversals",
+    "entry_reversals_within_the_original": "entry_reversals",
 }
 
 

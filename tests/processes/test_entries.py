@@ -43,6 +43,26 @@ async def test_a_transfer_is_reversed_in_parts_but_never_beyond_what_it_was(runn
 
 
 @only_sqlite
+async def test_a_split_is_reversed_in_parts_under_ids_of_their_own(running: Folder) -> None:
+    """
+    The amount is what comes back to who paid; 2 for an id that names a transfer as well, until it is said which.
+    """
+    await running.starter("open-account", "fees", "--currency", "USD")
+    await running.starter(*SPLIT, "--to", "fees=2.5%")
+    part = await running.starter("reverse", "--id", "R1", "--of", "S1", "--amount", "4.00", "--json")
+    again = await running.starter("reverse", "--id", "R1", "--of", "S1", "--amount", "4.00", "--json")
+    await running.starter("transfer", "--id", "S1", "--from", "alice", "--to", "bob", "--amount", "1.00")
+    which = await running.starter("reverse", "--id", "R2", "--of", "S1", "--json")
+    of_a_reversal = await running.starter("reverse", "--id", "R2", "--of", "R1", "--json")
+    too_much = await running.starter("reverse", "--id", "R2", "--of", "S1", "--kind", "split", "--json")
+
+    assert [said.exit for said in (part, again, which, of_a_reversal, too_much)] == [0, 0, 2, 3, 3]
+    assert (part.json["reverses"], again.json["replayed"]) == ("S1/split", True)
+    assert too_much.json["reason"] == "exceeds_original"
+    assert await running.balances("alice", "bob", "fees") == [93_00, 6_85, 15]
+
+
+@only_sqlite
 async def test_an_account_is_brought_to_a_balance_and_stays_there(running: Folder) -> None:
     """
     A second command under another id finds nothing to move; 0 is a balance, too.
