@@ -175,6 +175,14 @@ class EntryRequest(Asked):
         return entry_of(self.kind, self.id, self.content)
 
 
+class WithdrawalRequest(Asked):
+    """See to it that an entry never happens, if it has not: `reason` is a code, `detail` a sentence for people."""
+
+    entry: EntryRequest
+    reason: StrictStr
+    detail: Text | None = None
+
+
 class NotificationRequest(Asked):
     """Tell the outside what is in the outbox under this key."""
 
@@ -182,7 +190,11 @@ class NotificationRequest(Asked):
 
 
 class LegOutcome(Message):
-    """What the ledger answered, small enough for any history. `status` is the transfer's, at that moment."""
+    """What the ledger answered, small enough for any history. `status` is the transfer's, at that moment.
+
+    `notification` is the key of what the outside is to be told of an entry: there is none of one from before there were
+    any, nor from an older worker.
+    """
 
     kind: OutcomeKind
     code: str | None = None
@@ -192,6 +204,7 @@ class LegOutcome(Message):
     reason: str | None = None
     status_detail: str | None = None
     captured_minor: int | None = None
+    notification: str | None = None
 
     @classmethod
     def of(cls, outcome: Outcome) -> "LegOutcome":

@@ -1,20 +1,25 @@
-"""split, exchange, reverse, set-balance: the commands that move money in one step. All answer with the same fields."""
+"""split, exchange, reverse, set-balance: the commands that move money in one step. All answer with the same fields.
 
+`status` and `cancel` of an entry are here, too; `cli/transfers.py` asks for them when an id is of no transfer.
+"""
+
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cli.answers import Answer, Exit
 from cli.reach import books, known_otherwise, progress, temporal
 from engine.settings import Settings
-from ledger.entries import Entry, EntryReversal, Reversal, Reversible
+from ledger.entries import LEGS, Entry, EntryReversal, Reversal, Reversible
 from ledger.errors import MalformedRequest
 from ledger.keys import check_id
 from ledger.money import parse_amount, say
-from ledger.operation import Outcome
-from ledger.transfer import Transfer
+from ledger.operation import ENDING, Outcome, reason_of
+from ledger.transfer import Status, Transfer
 
 if TYPE_CHECKING:
     from activities.messages import LegOutcome
+    from engine.submitting import Submitted, Submitter
 
 KEY_REUSED = "key_reused"
 _COLOURS = {Exit.OK: "green", Exit.NO: "yellow", Exit.KEY_REUSED: "red"}
@@ -80,16 +85,69 @@ def _kind(original: Transfer | Reversible) -> str:
     return str(original.leg) if isinstance(original, Reversible) else "transfer"
 
 
-async def recorded(settings: Settings, id: str) -> Answer | None:
-    """What the books remember of an entry; of several kinds with the same id, the first. None if of none."""
+async def status(settings: Settings, id: str) -> Answer | None:
+    """How an entry ended, or that it is under way; of several kinds with the same id, the first. None if of none."""
+    if (ended := await recorded(settings, id)) is not None:
+        return _told(*ended)
+    async with temporal(settings, 10) as submitter:
+        found = await find(submitter, id)
+    if found is None or found.replayed:
+        return await _after_all(settings, id, found)
+    kind = found.workflow_id.partition("/")[0]
+    data = {"id": id, "kind": kind, "status": str(Status.ACCEPTED), "reason": None, "detail": None, "replayed": False}
+    return Answer(data, Exit.OK, f"[bold]{id}[/]  {kind}  [green]accepted[/]", hide=frozenset(data))
+
+
+async def cancel(settings: Settings, id: str, reason: str, timeout_seconds: float) -> Answer | None:
+    """Ask for an entry never to happen, and wait for the answer: cancelled, or too_late. None if nobody knows it."""
+    from activities.messages import LegOutcome
+    from engine.submitting import KeyReused
+
+    ended, found = await recorded(settings, id), None
+    if ended is None:
+        with progress(f"{id}: cancelling"):
+            async with temporal(settings, timeout_seconds) as submitter:
+                found = await find(submitter, id)
+                if found is not None and not found.replayed:
+                    await submitter.cancel_workflow(found.workflow_id, reason)
+                    with suppress(KeyReused):
+                        await submitter.outcome(found, LegOutcome, timeout_seconds)
+        ended = await recorded(settings, id)
+    if ended is None:
+        return await _after_all(settings, id, found)
+    answer = _told(*ended)
+    answer.data["cancel"] = "cancelled" if ended[1].fenced else "too_late"
+    return answer
+
+
+async def find(submitter: "Submitter", id: str) -> "Submitted | None":
+    """The first workflow of an entry with this id that Temporal knows; one that is running before one that is not."""
+    there = [found for leg in LEGS if (found := await submitter.find_workflow(f"{leg}/{id}")) is not None]
+    return min(there, key=lambda found: found.replayed, default=None)
+
+
+async def recorded(settings: Settings, id: str) -> tuple[Entry, Outcome] | None:
+    """The entry of an id and how it ended; of several kinds, the first. None if the books know none."""
     async with books(settings) as reader:
         found = await reader.entries(id)
-    return _told(*found[0]) if found else None
+    return found[0] if found else None
+
+
+async def _after_all(settings: Settings, id: str, found: "Submitted | None") -> Answer | None:
+    """It may have ended between two looks. Raises Unanswered for one that closed before the books heard of it."""
+    from engine.submitting import Unanswered
+
+    if found is None:
+        return None
+    if (ended := await recorded(settings, id)) is not None:
+        return _told(*ended)
+    raise Unanswered(f"nobody is working on {id}, and the books do not know it; submit it again with the same id")
 
 
 def _told(entry: Entry, outcome: "LegOutcome | Outcome") -> Answer:
-    status, exit = ("settled", Exit.OK) if outcome.applied else ("rejected", Exit.NO)
-    return _answer(entry, status, exit, outcome.code, outcome.detail, outcome.replayed)
+    status, exit = ENDING[outcome.kind], Exit.OK if outcome.applied else Exit.NO
+    reason = reason_of(outcome.kind, outcome.code, outcome.detail)
+    return _answer(entry, status, exit, reason, outcome.detail, outcome.replayed)
 
 
 def _answer(
@@ -99,7 +157,7 @@ def _answer(
     data: dict[str, Any] = {
         "id": entry.id,
         "kind": str(entry.leg),
-        "status": status,
+        "status": str(status),
         "reason": reason,
         "detail": detail,
         "replayed": replayed,

@@ -10,8 +10,9 @@ from typing import NamedTuple
 from ledger.account import Account
 from ledger.approval import Approved
 from ledger.fingerprint import Content, Fingerprint, canonical
+from ledger.keys import notification_key
 from ledger.limits import DAY, NO_LIMITS
-from ledger.operation import Operation, Outcome, OutcomeKind, Posting
+from ledger.operation import ENDING, Operation, Outcome, OutcomeKind, Posting, reason_of
 from ledger.transfer import Status, TransferState
 
 
@@ -72,6 +73,39 @@ class Notification(NamedTuple):
         return canonical(body)
 
 
+class EntryNotification(NamedTuple):
+    """The same of an entry: the key of the entry, what was asked under it, and how that ended.
+
+    Of one that was cancelled, the reason is what its detail begins with.
+    """
+
+    entry_key: str
+    content: Content
+    kind: OutcomeKind
+    code: str | None = None
+    detail: str | None = None
+
+    @property
+    def key(self) -> str:
+        """Its own key."""
+        return notification_key(self.entry_key, ENDING[self.kind])
+
+    @property
+    def body(self) -> str:
+        """What is delivered: JSON text."""
+        (id, _, leg), status = self.entry_key.partition("/"), ENDING[self.kind]
+        body = {
+            "type": f"{leg}.{status}",
+            "id": id,
+            "kind": leg,
+            "status": status,
+            "iso20022_status": status.iso20022,
+            "reason": reason_of(self.kind, self.code, self.detail),
+            "detail": self.detail,
+        }
+        return canonical({**body, **self.content})
+
+
 class Reversed(NamedTuple):
     """One row of `reversals`: how much of a transfer an operation has given back, in minor units."""
 
@@ -108,7 +142,7 @@ class Changes:
     operations: list[Recorded] = field(default_factory=list)
     postings: list[RecordedPosting] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
-    notifications: list[Notification] = field(default_factory=list)
+    notifications: list[Notification | EntryNotification] = field(default_factory=list)
     delivered: list[str] = field(default_factory=list)
     reversals: list[Reversed] = field(default_factory=list)
     given_back: list[GivenBack] = field(default_factory=list)
@@ -150,10 +184,16 @@ class Books:
     def record(self, operation: Operation, outcome: Outcome) -> None:
         """Pin an outcome under the operation's key."""
         self._record(operation.key, operation, outcome.kind, outcome.code, outcome.detail)
+        if operation.tells and operation.fences is None:
+            told = EntryNotification(operation.key, operation.content, outcome.kind, outcome.code, outcome.detail)
+            self.changes.notifications.append(told)
 
     def fence(self, key: str, by: Operation) -> None:
-        """Declare that the operation with this key will never apply."""
-        self._record(key, by, OutcomeKind.FENCED, by.key, f"fenced by {by.key}")
+        """Declare that the operation with this key will never apply. Of an entry, its detail says why."""
+        why = ": ".join(filter(None, (by.reason, by.detail))) if by.tells else f"fenced by {by.key}"
+        self._record(key, by, OutcomeKind.FENCED, by.key, why)
+        if by.tells:
+            self.changes.notifications.append(EntryNotification(key, by.content, OutcomeKind.FENCED, by.key, why))
 
     def _record(self, key: str, operation: Operation, kind: OutcomeKind, code: str | None, detail: str | None) -> None:
         transfer_id = operation.step.transfer.id if operation.step else None

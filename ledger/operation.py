@@ -104,7 +104,8 @@ class Operation:
     tell: whatever brings an account to a balance. `gives_back` stands for as many postings as the books find due, each
     against one of an entry's. `captures` is how much of a held amount is taken (minor units).
     `releases` names the operation whose use of a daily limit does not count any more once this one has applied.
-    `approves` is whose approval of which transfer it records.
+    `approves` is whose approval of which transfer it records. Of an entry, or of what fences one, the ending is told to
+    the outside by a notification of its own (`tells`).
     """
 
     key: str
@@ -125,6 +126,7 @@ class Operation:
     captures: int | None = None
     releases: str | None = None
     approves: Approval | None = None
+    tells: bool = False
 
     def posted_accounts(self) -> Iterator[tuple[str, str]]:
         """Every account that is posted to, with the currency it must have."""
@@ -208,6 +210,19 @@ class OutcomeKind(StrEnum):
     REJECTED = "rejected"
     FENCED = "fenced"
     KEY_REUSED = "key_reused"
+
+
+ENDING = {
+    OutcomeKind.APPLIED: Status.SETTLED,
+    OutcomeKind.REJECTED: Status.REJECTED,
+    OutcomeKind.FENCED: Status.CANCELLED,
+}
+"""How an entry has ended, in a transfer's words, by the outcome of its operation."""
+
+
+def reason_of(kind: OutcomeKind, code: str | None, detail: str | None) -> str | None:
+    """Why an entry has ended so, as a code. Of one that was fenced, it is what its detail begins with."""
+    return code if kind is not OutcomeKind.FENCED or detail is None else detail.partition(": ")[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,10 +50,13 @@ class Unfinished:
 
 @dataclass(frozen=True, slots=True)
 class Undelivered:
-    """A notification that nobody is known to have taken, and since when it is in the outbox (microseconds)."""
+    """A notification that nobody is known to have taken, and since when it is in the outbox (microseconds).
+
+    Without a transfer, it is of the entry whose key its own begins with.
+    """
 
     key: str
-    transfer_id: str
+    transfer_id: str | None
     recorded_at: int
 
     @property

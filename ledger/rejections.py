@@ -7,7 +7,8 @@
     ├── a limit             limit_exceeded  approval_required
     ├── what is reversed    transfer_not_found  entry_not_found  not_settled
     │                       differs_from_original  exceeds_original
-    ├── a leg came first    already_credited  already_debited  already_submitted  already_rejected
+    ├── a leg came first    already_credited  already_debited  already_submitted  already_entered
+    │                       already_rejected
     └── a setting           account_differs          (said, not recorded: settings have no key)
 
 A rejected operation is pinned under its key. Whatever is not on this page is an accident (`errors.py`).
@@ -38,6 +39,7 @@ class Code(StrEnum):
     ALREADY_CREDITED = "already_credited"
     ALREADY_DEBITED = "already_debited"
     ALREADY_SUBMITTED = "already_submitted"
+    ALREADY_ENTERED = "already_entered"
     ALREADY_REJECTED = "already_rejected"
     ACCOUNT_DIFFERS = "account_differs"
 

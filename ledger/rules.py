@@ -132,13 +132,13 @@ def _leg_came_first(operation: Operation, books: Books) -> Rejection | None:
         return None
     leg = recorded.key.rpartition("/")[2]
     if recorded.kind is OutcomeKind.APPLIED:
-        return Rejection(_ALREADY[Leg(leg)], f"{recorded.key} is already in the books")
-    if recorded.kind is OutcomeKind.REJECTED and leg == Leg.DEBIT:
+        return Rejection(_ALREADY.get(leg, Code.ALREADY_ENTERED), f"{recorded.key} is already in the books")
+    if recorded.kind is OutcomeKind.REJECTED and (leg == Leg.DEBIT or operation.tells):
         return Rejection(Code.ALREADY_REJECTED, f"{recorded.key} was rejected: {recorded.detail}")
     return None
 
 
-_ALREADY = {
+_ALREADY: dict[str, Code] = {
     Leg.CREDIT: Code.ALREADY_CREDITED,
     Leg.DEBIT: Code.ALREADY_DEBITED,
     Leg.SUBMIT: Code.ALREADY_SUBMITTED,

@@ -15,18 +15,29 @@ from sqlalchemy import Connection, Row, Select, Table, Update, bindparam, func, 
 from ledger import bulk, schema
 from ledger.account import Account, AccountStatus, Guard
 from ledger.approval import Approved
-from ledger.books import Books, Changes, Event, GivenBack, Notification, Recorded, RecordedPosting, Use
+from ledger.books import (
+    Books,
+    Changes,
+    EntryNotification,
+    Event,
+    GivenBack,
+    Notification,
+    Recorded,
+    RecordedPosting,
+    Use,
+)
 from ledger.database import among, many
 from ledger.fingerprint import Fingerprint
-from ledger.keys import Leg, cash_account, operation_key, transit_account
+from ledger.keys import Leg, operation_key
 from ledger.limits import DAY, NO_LIMITS, Limits, SetLimits
-from ledger.operation import OpenAccount, Operation, OutcomeKind, Request, SetAccountStatus, Settle
+from ledger.named import named
+from ledger.operation import Operation, OutcomeKind, Request, Settle
 from ledger.transfer import Status, Transfer, TransferState
 
 
 def load(connection: Connection, batch: Sequence[Request]) -> Books:
     """The accounts (locked), keys and transfers that a batch names, as they are now."""
-    accounts, keys, transfers = _names(batch)
+    accounts, keys, transfers = named(batch)
     books = Books()
     if accounts:
         for row in _rows(connection, schema.accounts, "id", accounts, lock=True):
@@ -161,35 +172,6 @@ def _read_operation(row: Row[*tuple[Any, ...]]) -> Recorded:
     return Recorded(key, Fingerprint(fingerprint, recipe), _OUTCOME[outcome], code, detail, transfer_id)
 
 
-def _names(batch: Iterable[Request]) -> tuple[set[str], set[str], set[str]]:
-    """The ids of the accounts, keys and transfers that a batch reads or writes."""
-    accounts: set[str] = set()
-    keys: set[str] = set()
-    transfers: set[str] = set()
-    for request in batch:
-        match request:
-            case Operation():
-                accounts |= request.account_ids()
-                keys.add(request.key)
-                if request.fences:
-                    keys.add(request.fences)
-                if request.step:
-                    transfers.add(request.step.transfer.id)
-                if request.reverses:
-                    transfers.add(request.reverses)
-                if request.gives_back:
-                    keys.add(request.gives_back.original.key)
-            case Settle(transfer):
-                accounts |= {transfer.source, transfer.destination, transit_account(transfer.currency)}
-                transfers.add(transfer.id)
-            case OpenAccount():
-                accounts |= {request.account_id, transit_account(request.currency), cash_account(request.currency)}
-            case SetAccountStatus() | SetLimits():
-                accounts.add(request.account_id)
-                keys |= {request.key} if request.key else set()
-    return accounts, keys, transfers
-
-
 def _rows(
     connection: Connection, table: Table, key: str, values: set[str], lock: bool = False
 ) -> Sequence[Row[*tuple[Any, ...]]]:
@@ -295,5 +277,6 @@ def _event_row(e: Event, now: int) -> bulk.Row:
 _NOTIFICATION = ("key", "transfer_id", "body", "recorded_at")
 
 
-def _notification_row(notification: Notification, now: int) -> bulk.Row:
-    return (notification.key, notification.state.transfer.id, notification.body, now)
+def _notification_row(notification: Notification | EntryNotification, now: int) -> bulk.Row:
+    transfer_id = notification.state.transfer.id if isinstance(notification, Notification) else None
+    return (notification.key, transfer_id, notification.body, now)

@@ -4,11 +4,11 @@ import json
 
 from ledger.audit.check import Check, Row
 from ledger.audit.operations import IS_ENTRY
-from ledger.entries import BY_RECIPE, EntryReversal
+from ledger.entries import BY_RECIPE, LEGS
 from ledger.entries.giving_back import REVERSIBLE
 from ledger.errors import MalformedRequest
-from ledger.keys import operation_key
-from ledger.operation import Operation
+from ledger.keys import notification_key, operation_key
+from ledger.operation import ENDING, Operation, OutcomeKind, Posting, reason_of
 
 _MOVED = "p.debit_account_id || '>' || p.credit_account_id || '>' || p.amount_minor || '>' || p.currency"
 
@@ -37,10 +37,7 @@ def _moved_otherwise(row: Row) -> bool:
     moved = [line.split(">") for line in row["moved"].split(" ")] if row["moved"] else []
     if operation.brings is not None:
         return not _brought(operation, row, moved)
-    if isinstance(entry, EntryReversal):
-        return not _came_back(entry, moved)
-    asked = [(p.debit_account_id, p.credit_account_id, str(p.amount_minor), p.currency) for p in operation.postings]
-    return sorted(map(tuple, moved)) != sorted(asked)
+    return not entry.is_moved_by([Posting(one, other, int(amount), code) for one, other, amount, code in moved])
 
 
 def _brought(operation: Operation, row: Row, moved: list[list[str]]) -> bool:
@@ -53,18 +50,6 @@ def _brought(operation: Operation, row: Row, moved: list[list[str]]) -> bool:
     sides = {debited: row["debit_after"], credited: row["credit_after"]}
     there = sides.keys() == {target.account_id, target.counterpart_id} and currency == target.currency
     return there and not more and sides[target.account_id] == target.balance_minor
-
-
-def _came_back(reversal: EntryReversal, moved: list[list[str]]) -> bool:
-    """Whether a reversal's postings go the other way of the original's, and bring its source what was asked."""
-    original = reversal.as_original()
-    asked = original.operation().postings
-    ways = {(p.credit_account_id, p.debit_account_id, p.currency) for p in asked}
-    back = sum(
-        int(amount) for _, to, amount, currency in moved if (to, currency) == (original.source, asked[0].currency)
-    )
-    there = all((debited, credited, currency) in ways for debited, credited, _, currency in moved)
-    return there and back == reversal.amount_minor
 
 
 def _not_as_due(row: Row) -> bool:
@@ -86,6 +71,36 @@ def _not_as_due(row: Row) -> bool:
     except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError):
         return True
     return False
+
+
+_ENDED = " ".join(f"WHEN '{kind}' THEN '{status}'" for kind, status in ENDING.items())
+_TOLD = f"o.key || '{notification_key('', '')}' || CASE o.outcome {_ENDED} END"
+_TELLS = " ".join(
+    f"WHEN n.key LIKE '%{suffix}' THEN {len(suffix)}"
+    for suffix in (notification_key("", status) for status in ENDING.values())
+)
+
+
+def _told_otherwise(row: Row) -> bool:
+    """Whether a notification is not of an entry that has ended so, at that instant, or says something else of it."""
+    try:
+        (id, _, leg), kind = row["key"].partition("/"), OutcomeKind(row["outcome"])
+        status = ENDING[kind]
+        must_be = {
+            "type": f"{leg}.{status}",
+            "id": id,
+            "kind": leg,
+            "status": status,
+            "iso20022_status": status.iso20022,
+            "reason": reason_of(kind, row["code"], row["detail"]),
+            "detail": row["detail"],
+            **json.loads(row["fingerprint"]),
+        }
+        said = json.loads(row["body"])
+    except (AttributeError, TypeError, ValueError):
+        return True
+    same = said == must_be and row["subject"] == notification_key(row["key"], status)
+    return not same or row["recorded_at"] != row["told_at"] or leg not in LEGS
 
 
 _PART = "b.sequence || '>' || r.position || '>' || r.amount_minor"
@@ -120,6 +135,7 @@ CHECKS = (
         SELECT every.key AS subject, COALESCE(o.outcome, 'missing') AS outcome,
                COALESCE(r.transfer_id, 'nothing') AS transfer_id, COALESCE(r.amount_minor, 0) AS amount_minor
         FROM (SELECT key FROM operations WHERE outcome = 'applied' AND fingerprint_recipe = 'reversal-v1'
+                AND key LIKE '%/reversal'
               UNION SELECT operation_key FROM reversals) every
         LEFT JOIN operations o ON o.key = every.key AND o.outcome = 'applied'
         LEFT JOIN reversals r ON r.operation_key = every.key
@@ -156,6 +172,7 @@ CHECKS = (
                            AND p.currency = was.currency AND p.debit_account_id = was.credit_account_id
                            AND p.credit_account_id = was.debit_account_id) THEN 1 ELSE 0 END) AS paired
               FROM (SELECT key FROM operations WHERE outcome = 'applied' AND fingerprint_recipe = 'entry-reversal-v1'
+                      AND key LIKE '%/reversal'
                     UNION SELECT operation_key FROM entry_reversals) o
               LEFT JOIN entry_reversals r ON r.operation_key = o.key
               GROUP BY o.key) every
@@ -176,5 +193,26 @@ CHECKS = (
         },
         "was asked for {fingerprint}; of its postings came back: {parts}",
         confirmed=_not_as_due,
+    ),
+    Check(
+        "entries_are_notified",
+        "Every entry since the first one that was told has the notification of its ending.",
+        f"""
+        SELECT o.key AS subject, o.outcome FROM operations o LEFT JOIN notifications n ON n.key = {_TOLD}
+        WHERE ({IS_ENTRY}) AND n.key IS NULL
+          AND o.recorded_at >= (SELECT MIN(recorded_at) FROM notifications WHERE transfer_id IS NULL)""",
+        "is {outcome}, and nobody is to be told",
+    ),
+    Check(
+        "entry_notifications",
+        "A notification of no transfer tells the ending of an entry, in its transaction, and says what it is.",
+        f"""
+        SELECT n.key AS subject, n.body, n.recorded_at AS told_at, o.key, o.outcome, o.code, o.detail, o.fingerprint,
+               o.recorded_at
+        FROM notifications n LEFT JOIN operations o
+            ON o.key = substr(n.key, 1, length(n.key) - CASE {_TELLS} ELSE 0 END)
+        WHERE n.transfer_id IS NULL""",
+        "says {body}, and the entry is {outcome} ({code}: {detail})",
+        confirmed=_told_otherwise,
     ),
 )

@@ -88,6 +88,7 @@ class Exchange(Reversible):
             key=self.key,
             content=self.content(),
             recipe=self.recipe,
+            tells=True,
             postings=tuple(postings),
             must_be_open=must_be_open,
             valid_until=self.expires_at,

@@ -7,6 +7,7 @@ read; if the books say otherwise, it is rejected. Of a reversal or a target bala
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -18,7 +19,7 @@ from ledger.errors import MalformedRequest
 from ledger.fingerprint import Fingerprint
 from ledger.keys import Leg, check_id
 from ledger.money import check_amount, say
-from ledger.operation import GivesBack, Operation
+from ledger.operation import GivesBack, Operation, Posting
 
 REVERSIBLE: dict[str, type[Reversible]] = {str(kind.leg): kind for kind in (Split, Exchange)}
 """The kinds that can be given back, by the last part of their keys."""
@@ -73,6 +74,14 @@ class EntryReversal(Entry):
             raise MalformedRequest(f"this is not what a {leg} asks for: {self.original}")
         return original
 
+    def is_moved_by(self, postings: Sequence[Posting]) -> bool:
+        """All go the other way of the original's, and they bring its source what was asked."""
+        original = self.as_original()
+        ways = {(p.credit_account_id, p.debit_account_id, p.currency) for p in original.operation().postings}
+        mine = [p for p in postings if (p.credit_account_id, p.currency) == (original.source, self.currency)]
+        there = all((p.debit_account_id, p.credit_account_id, p.currency) in ways for p in postings)
+        return there and sum(p.amount_minor for p in mine) == self.amount_minor
+
     def operation(self) -> Operation:
         """As many postings as are due, under `<id>/reversal`."""
         original = self.as_original()
@@ -80,6 +89,7 @@ class EntryReversal(Entry):
             key=self.key,
             content=self.content(),
             recipe=self.recipe,
+            tells=True,
             must_be_open=original.operation().must_be_open,
             gives_back=GivesBack(original, self.amount_minor),
         )

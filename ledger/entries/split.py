@@ -86,6 +86,7 @@ class Split(Reversible):
             key=self.key,
             content=self.content(),
             recipe=self.recipe,
+            tells=True,
             postings=tuple(Posting(self.source, to, amount, self.currency) for to, amount in self.shares),
             must_be_open={self.source: self.currency, **{to: self.currency for to, _ in self.shares}},
         )

@@ -37,8 +37,9 @@ async def a_story(ledger: Ledger) -> None:
 
 
 async def a_story_with_entries(ledger: Ledger) -> None:
-    """The same, and then a split P1, an exchange X1, reversals of them (V2, V3, V4) and of S1 (V1), a target B1; of the
-    holds H1 is captured in part, H2 voided, H3 captured whole, and H4 still held; and four payouts.
+    """The same, and then a split P1, an exchange X1, reversals of them (V2, V3, V4) and of S1 (V1), a target B1; P2 is
+    refused and P3 called off. Of the holds H1 is captured in part, H2 voided, H3 captured whole, and H4 still held; and
+    four payouts.
 
     At last L1 settled and L2 refunded, within limits of Alice's and with Carol's approval.
     """
@@ -60,6 +61,8 @@ async def a_story_with_entries(ledger: Ledger) -> None:
         Split("P2", "dora", "USD", (Share("bob", 3_00), Share("alice", 2_00))),
     ]
     await ledger.apply_all([entry.operation() for entry in entries])
+    called_off = Split("P3", "alice", "USD", (Share("bob", 1_00),))
+    await ledger.apply_all([called_off.cancellation("cancelled", "ça va"), called_off.operation()])
     holds = [a_transfer(f"H{number}") for number in range(1, 5)]
     await ledger.apply_all([hold(each, HOLD, {"expires_at": 2**50}) for each in holds])
     await ledger.apply_all([capture(holds[0], 20_00), refund(holds[1], "voided"), capture(holds[2], 25_00)])
