@@ -24,6 +24,11 @@ async def test_a_split_is_paid_once_and_the_same_command_again_is_told_the_same(
     assert other.json["detail"] == "shares: bob/975 fees/25 -> bob/970 fees/30"
     assert await running.balances("alice", "bob", "fees") == [90_00, 9_75, 25]
     assert (await running.starter("status", "S1", "--json")).json == again.json
+    late = await running.starter("cancel", "S1", "--json")
+    assert (late.exit, late.json["cancel"], late.json["status"]) == (0, "too_late", "settled")
+    told = await running.starter("explain", "S1", "--json")
+    assert (told.exit, told.json["kind"], told.json["verdict"]) == (0, "split", "moved_once")
+    assert {line["source"] for line in told.json["timeline"]} == {"temporal", "ledger", "notify"}
 
 
 @only_sqlite
