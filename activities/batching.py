@@ -16,10 +16,10 @@ from activities.batch_messages import BatchRequest, ChunkOutcome, ChunkRequest, 
 from activities.messages import LegOutcome
 from activities.notifiers import Deliverable, Notifier
 from ledger.book import Ledger
-from ledger.books import Notification
 from ledger.errors import MalformedRequest
 from ledger.failpoints import passing
 from ledger.keys import Leg, notification_key, operation_key
+from ledger.notification import Notification
 from ledger.operation import MarkDelivered, Outcome, Settle
 from ledger.transfer import Status
 

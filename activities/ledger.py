@@ -15,13 +15,16 @@ from activities.messages import (
     LegOutcome,
     TransferRequest,
     UndoRequest,
+    WithdrawalRequest,
 )
 from activities.terms import CaptureRequest, DebitOnTerms
 from ledger import operations, payouts
 from ledger.book import Ledger
+from ledger.entries import Entry
 from ledger.errors import MalformedRequest
 from ledger.failpoints import passing
-from ledger.operation import OpenAccount, Operation, Request
+from ledger.keys import notification_key
+from ledger.operation import ENDING, OpenAccount, Operation, OutcomeKind, Request
 
 
 class LedgerActivities:
@@ -78,7 +81,15 @@ class LedgerActivities:
     @activity.defn
     async def enter(self, request: EntryRequest) -> LegOutcome:
         """A whole entry, under `<id>/<kind>`: a split, an exchange, a reversal, a target."""
-        return await self._apply(request.as_entry().operation())
+        return await self._told(request.as_entry(), await self._apply(request.as_entry().operation()))
+
+    @activity.defn
+    async def withdraw(self, request: WithdrawalRequest) -> LegOutcome:
+        """A fence under an entry's key, by `<id>/<kind>/cancel`, unless it has ended; then how it has ended."""
+        entry = request.entry.as_entry()
+        fence = await self._apply(entry.cancellation(request.reason, request.detail))
+        ended = await self._apply(entry.operation())  # never the first to be asked: the key is fenced, or was taken
+        return await self._told(entry, ended.model_copy(update={"replayed": fence.replayed}))
 
     @activity.defn
     async def open_account(self, request: AccountOpening) -> LegOutcome:
@@ -94,6 +105,14 @@ class LedgerActivities:
     async def next_setting(self, request: AccountChange) -> int:
         """Look: which number this change of the account's settings would have. Changes nothing."""
         return await self._ledger.next_setting(request.account_id)
+
+    async def _told(self, entry: Entry, outcome: LegOutcome) -> LegOutcome:
+        """The outcome of an entry, with the key of its notification, if there is one."""
+        if outcome.kind is OutcomeKind.KEY_REUSED:
+            return outcome
+        key = notification_key(entry.key, ENDING[outcome.kind])
+        is_there = await self._ledger.notification(key) is not None
+        return outcome.model_copy(update={"notification": key if is_there else None})
 
     async def _apply(self, request: Request) -> LegOutcome:
         keys = [request.key] if isinstance(request, Operation) else []

@@ -11,8 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, model_v
 
 from ledger import operations
 from ledger.account import AccountStatus
-from ledger.entries import KINDS, Entry
-from ledger.errors import MalformedRequest
+from ledger.entries import Entry, entry_of
 from ledger.fingerprint import CURRENT, SCHEDULED
 from ledger.operation import OpenAccount, Operation, Outcome, OutcomeKind, SetAccountStatus
 from ledger.transfer import Status, Transfer
@@ -173,16 +172,15 @@ class EntryRequest(Asked):
 
     def as_entry(self) -> Entry:
         """The same in the ledger's words. Raises MalformedRequest."""
-        kind = next((kind for kind in KINDS if kind.leg == self.kind), None)
-        if kind is None:
-            raise MalformedRequest(f"there is no kind of entry called {self.kind!r}")
-        try:
-            entry = kind.of(self.id, self.content)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise MalformedRequest(f"this is not what a {self.kind} asks for: {error}") from error
-        if entry.content() != self.content:
-            raise MalformedRequest(f"this is not what a {self.kind} asks for: {self.content}")
-        return entry
+        return entry_of(self.kind, self.id, self.content)
+
+
+class WithdrawalRequest(Asked):
+    """See to it that an entry never happens, if it has not: `reason` is a code, `detail` a sentence for people."""
+
+    entry: EntryRequest
+    reason: StrictStr
+    detail: Text | None = None
 
 
 class NotificationRequest(Asked):
@@ -192,7 +190,11 @@ class NotificationRequest(Asked):
 
 
 class LegOutcome(Message):
-    """What the ledger answered, small enough for any history. `status` is the transfer's, at that moment."""
+    """What the ledger answered, small enough for any history. `status` is the transfer's, at that moment.
+
+    `notification` is the key of what the outside is to be told of an entry: there is none of one from before there were
+    any, nor from an older worker.
+    """
 
     kind: OutcomeKind
     code: str | None = None
@@ -202,6 +204,7 @@ class LegOutcome(Message):
     reason: str | None = None
     status_detail: str | None = None
     captured_minor: int | None = None
+    notification: str | None = None
 
     @classmethod
     def of(cls, outcome: Outcome) -> "LegOutcome":

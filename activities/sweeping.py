@@ -21,7 +21,7 @@ from temporalio import activity
 
 from activities.messages import NotificationRequest, SweepRequest, SweepSummary, TransferRequest
 from activities.terms import asked_again
-from ledger.keys import Leg, operation_key
+from ledger.keys import Leg, notified, operation_key
 from ledger.reader import START, Place, Reader, Undelivered, Unfinished
 
 LONGEST = 240.0
@@ -53,6 +53,9 @@ class Workflows(Protocol):
 
     async def of_transfer(self, transfer_id: str) -> Standing:
         """How the workflow of a transfer stands."""
+
+    async def of_entry(self, key: str) -> Standing:
+        """How the workflow of the entry with this key stands."""
 
     async def of_notification(self, key: str) -> Standing:
         """How the workflow of a notification stands."""
@@ -129,10 +132,14 @@ class SweepActivities:
         return Found.FINISHED if state is not None and state.status.terminal else Found.DISAGREEING
 
     async def _notification(self, undelivered: Undelivered) -> Found:
-        """The transfer tells it while it ends; later it is left to a workflow of its own."""
+        """The transfer or the entry tells it while it ends; later it is left to a workflow of its own."""
         if await self._workflows.of_notification(undelivered.key) is Standing.RUNNING:
             return Found.RUNNING
-        if await self._workflows.of_transfer(undelivered.transfer_id) is Standing.RUNNING:
+        if undelivered.transfer_id is None:
+            standing = await self._workflows.of_entry(notified(undelivered.key))
+        else:
+            standing = await self._workflows.of_transfer(undelivered.transfer_id)
+        if standing is Standing.RUNNING:
             return Found.RUNNING
         await self._workflows.restart_notification(NotificationRequest(key=undelivered.key))
         activity.logger.warning("%s was not delivered and nobody worked on it: started again", undelivered.key)

@@ -1,4 +1,4 @@
-"""explain: all that Temporal and the books know of one transfer, as one timeline, and what its postings prove."""
+"""explain: all that Temporal and the books know of a transfer or an entry, in one timeline, and what that proves."""
 
 import asyncio
 from collections import defaultdict
@@ -6,20 +6,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cli import entries
 from cli.answers import Answer, Exit
 from cli.instants import show_instant
 from cli.reach import books, progress, temporal
 from cli.transfers import not_found
 from engine.connection import NotReachable
+from engine.entry_ids import entry_workflow_id
 from engine.history import Run, runs_of
 from engine.moments import moments
 from engine.settings import Settings
-from engine.submitting import Unanswered
+from engine.submitting import Unanswered, workflow_id
 from engine.timeline import Line, Source, merge
-from ledger.effects import Effect, Verdict, effects, judge
-from ledger.keys import check_id
+from ledger.effects import Effect, Verdict, effects, judge, judge_entry
+from ledger.entries import Entry
+from ledger.keys import Leg, check_id, operation_key
 from ledger.money import format_amount, say
-from ledger.story import Story, read_story
+from ledger.operation import ENDING, Outcome
+from ledger.story import Story, read_entry_story, read_story
 from ledger.transfer import Status
 
 if TYPE_CHECKING:
@@ -44,17 +48,24 @@ _COLOURS = {Source.TEMPORAL: "dim", Source.NOTIFY: "cyan"}
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """All about one transfer. `story` is None if the books do not know it, `runs` if Temporal did not answer."""
+    """All about one transfer, or about the entry that is `asked`, with how that `ended`.
 
-    transfer_id: str
+    `story` is None if the books do not know it, `runs` if Temporal did not answer.
+    """
+
+    id: str
     story: Story | None
     runs: Sequence[Run] | None
+    kind: str | None = None
+    ended: tuple[Entry, Outcome] | None = None
 
     @property
     def status(self) -> Status | None:
-        """Where the transfer is: in the books, or accepted as long as only Temporal knows it and works on it."""
-        if self.story is not None:
+        """Where it is: in the books, or accepted as long as only Temporal knows it and works on it."""
+        if self.story is not None and self.story.state is not None:
             return self.story.state.status
+        if self.ended is not None:
+            return ENDING[self.ended[1].kind]
         return Status.ACCEPTED if any(run.running for run in self.runs or ()) else None
 
     @property
@@ -71,18 +82,21 @@ class Explanation:
 
     @property
     def effects(self) -> list[Effect]:
-        """What the transfer did to each account."""
+        """What it did to each account."""
         return effects(self.story.postings if self.story else ())
 
     @property
     def verdict(self) -> Verdict:
         """What the effects prove."""
+        if self.ended is not None:
+            entry, outcome = self.ended
+            return judge_entry(entry, outcome.applied, list(self.story.postings if self.story else ()))
         return judge(self.story.state if self.story else None, self.effects)
 
     def as_json(self) -> dict[str, Any]:
         """The contract of `explain --json`."""
         return {
-            "transfer_id": self.transfer_id,
+            **({"transfer_id": self.id} if self.kind is None else {"id": self.id, "kind": self.kind}),
             "status": self.status and str(self.status),
             "temporal": self.temporal,
             "timeline": [_line_as_json(line) for line in self.lines],
@@ -100,28 +114,60 @@ class Explanation:
         }
 
 
-async def explain(settings: Settings, transfer_id: str) -> Answer:
-    """The whole story of a transfer; exit status 1 if its postings contradict what was asked.
+async def explain(settings: Settings, id: str) -> Answer:
+    """The whole story of a transfer or an entry; exit status 1 if its postings contradict what was asked.
 
     Temporal is asked first: so the books have at least what its history speaks of. Raises Unanswered when the books
-    do not know the transfer and Temporal does not say whether it does.
+    do not know it and Temporal does not say whether it does.
     """
-    check_id(transfer_id, "transfer id")
-    with progress(f"{transfer_id}: reading"):
-        try:
-            async with temporal(settings, PATIENCE_SECONDS) as submitter, asyncio.timeout(PATIENCE_SECONDS):
-                runs = await runs_of(submitter.client, transfer_id)
-        except (NotReachable, Unanswered, TimeoutError):
-            runs = None
-        async with books(settings) as reader:
-            story = await read_story(reader, transfer_id)
-    if story is None and runs is None:
-        raise Unanswered(f"the books do not know {transfer_id}, and Temporal does not answer.")
-    if story is None and not runs:
-        return not_found(transfer_id)
-    explanation = Explanation(transfer_id, story, runs)
+    check_id(id, "transfer id")
+    with progress(f"{id}: reading"):
+        explanation = await _of_a_transfer(settings, id)
+        if explanation.story is None and not explanation.runs:
+            explanation = await _of_an_entry(settings, id, explanation.runs is not None) or explanation
+    if explanation.story is None and explanation.runs is None:
+        raise Unanswered(f"the books do not know {id}, and Temporal does not answer.")
+    if explanation.story is None and not explanation.runs:
+        return not_found(id)
     exit = Exit.WRONG if explanation.verdict is Verdict.WRONG else Exit.OK
     return Answer(explanation.as_json(), exit, show=lambda: _show(explanation))
+
+
+async def _of_a_transfer(settings: Settings, id: str) -> Explanation:
+    runs = await _runs(settings, workflow_id(id))
+    async with books(settings) as reader:
+        return Explanation(id, await read_story(reader, id), runs)
+
+
+async def _of_an_entry(settings: Settings, id: str, temporal_answers: bool) -> Explanation | None:
+    """The same of the first entry with this id that the books know, or that Temporal does. None if neither does."""
+    ended = await entries.recorded(settings, id)
+    key = operation_key(id, ended[0].leg) if ended else await _under_way(settings, id) if temporal_answers else None
+    if key is None:
+        return None
+    runs = await _runs(settings, entry_workflow_id(key)) if temporal_answers else None
+    async with books(settings) as reader:
+        story = await read_entry_story(reader, key)
+    return Explanation(id, story, runs, key.partition("/")[2], ended or await entries.recorded(settings, id))
+
+
+async def _under_way(settings: Settings, id: str) -> str | None:
+    """The key of an entry that Temporal works on and the books do not know yet."""
+    try:
+        async with temporal(settings, PATIENCE_SECONDS) as submitter:
+            found = await entries.find(submitter, id)
+    except (NotReachable, Unanswered):
+        return None
+    return operation_key(id, Leg(found.workflow_id.partition("/")[0])) if found else None
+
+
+async def _runs(settings: Settings, id: str) -> Sequence[Run] | None:
+    """What Temporal has of a workflow; None if it does not answer in time."""
+    try:
+        async with temporal(settings, PATIENCE_SECONDS) as submitter, asyncio.timeout(PATIENCE_SECONDS):
+            return await runs_of(submitter.client, id)
+    except (NotReachable, Unanswered, TimeoutError):
+        return None
 
 
 def _line_as_json(line: Line) -> dict[str, Any]:
@@ -160,8 +206,9 @@ def _show(explanation: Explanation) -> None:
 
 
 def _headline(explanation: Explanation) -> str:
-    said = f"[bold]{explanation.transfer_id}[/]  {explanation.status or 'not in the books'}"
-    if explanation.story is None:
+    kind = f"  {explanation.kind}" if explanation.kind else ""
+    said = f"[bold]{explanation.id}[/]{kind}  {explanation.status or 'not in the books'}"
+    if explanation.story is None or explanation.story.state is None:
         return said
     transfer = explanation.story.state.transfer
     amount = say(transfer.amount_minor, transfer.currency)

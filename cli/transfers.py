@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from cli.answers import Answer, Exit
 from cli.batches import batch_status, cancel_batch
-from cli.entries import recorded
+from cli.entries import cancel as cancel_entry
+from cli.entries import status as entry_status
 from cli.reach import books, known_otherwise, progress, temporal
 from engine.settings import Settings
 from ledger.errors import MalformedRequest
@@ -136,7 +137,9 @@ async def status(settings: Settings, transfer_id: str) -> Answer:
         return from_the_books(state, link)
     if known is None:
         return (
-            await recorded(settings, transfer_id) or await batch_status(settings, transfer_id) or not_found(transfer_id)
+            await entry_status(settings, transfer_id)
+            or await batch_status(settings, transfer_id)
+            or not_found(transfer_id)
         )
     raise Unanswered(f"{transfer_id} was closed before the books heard of it; {_SUBMIT_AGAIN}")
 
@@ -152,7 +155,8 @@ async def cancel(settings: Settings, transfer_id: str, reason: str, timeout_seco
         known = await _cancel(settings, transfer_id, reason, timeout_seconds)
         state = await state_of(settings, transfer_id, must_be_there=True)
     if state is None and not known:
-        return await cancel_batch(settings, transfer_id, reason, timeout_seconds) or not_found(transfer_id)
+        entry = await cancel_entry(settings, transfer_id, reason, timeout_seconds)
+        return entry or await cancel_batch(settings, transfer_id, reason, timeout_seconds) or not_found(transfer_id)
     if state is None or not state.status.terminal:
         raise Unanswered(f"nobody is working on {transfer_id}; {_SUBMIT_AGAIN}, then cancel it")
     link, _ = await _find(settings, transfer_id, must_answer=False)

@@ -8,7 +8,7 @@ from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
-from engine.submitting import Unanswered, has_no_such_workflow, workflow_id
+from engine.submitting import Unanswered, has_no_such_workflow
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +21,8 @@ class Run:
     pending: Sequence[PendingActivityInfo] = ()
 
 
-async def runs_of(client: Client, transfer_id: str) -> list[Run]:
-    """Every run of a transfer's workflow that Temporal still has, the oldest first. Raises Unanswered."""
-    id = workflow_id(transfer_id)
+async def runs_of(client: Client, id: str) -> list[Run]:
+    """Every run of a workflow that Temporal still has, the oldest first. Raises Unanswered."""
     try:
         started = {run.run_id: run.start_time async for run in client.list_workflows(f"WorkflowId = '{id}'")}
         if (last := await _described(client, id)) is not None:

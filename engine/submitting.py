@@ -37,6 +37,7 @@ from activities.messages import (
     TransferRequest,
 )
 from engine.converter import MALFORMED
+from engine.entry_ids import entry_workflow_id
 from engine.settings import TASK_QUEUE
 from ledger.errors import MalformedRequest
 from ledger.failpoints import passing
@@ -120,17 +121,15 @@ class Submitter:
     async def deposit(self, request: DepositRequest) -> Submitted:
         """Start a deposit, or find it."""
         content = request.as_operation().content
-        amount = say(request.amount_minor, request.currency)
-        summary = f"{amount} into {request.account_id}"
+        summary = f"{say(request.amount_minor, request.currency)} into {request.account_id}"
         return await self.submit("Deposit", f"deposit/{request.deposit_id}", request, content, static_summary=summary)
 
     async def enter(self, request: EntryRequest) -> Submitted:
         """Start an entry (a split, an exchange, a reversal, a target balance), or find it."""
         entry, content = request.as_entry(), request.content
         summary = ", ".join(f"{name} {value}" for name, value in content.items())[:SUMMARY_LENGTH]
-        return await self.submit(
-            "Entry", f"{request.kind}/{entry.id}", request, content, entry.recipe, static_summary=summary
-        )
+        id = entry_workflow_id(entry.key)
+        return await self.submit("Entry", id, request, content, entry.recipe, static_summary=summary)
 
     async def open_account(self, request: AccountOpening, timeout_seconds: float) -> LegOutcome:
         """Make sure that an account exists, and wait for the answer."""
@@ -156,8 +155,12 @@ class Submitter:
 
     async def find(self, transfer_id: str) -> Submitted | None:
         """The transfer's workflow as Temporal knows it; None if it does not (any more)."""
+        return await self.find_workflow(workflow_id(transfer_id))
+
+    async def find_workflow(self, id: str) -> Submitted | None:
+        """The same of any workflow."""
         try:
-            description = await self.client.get_workflow_handle(workflow_id(transfer_id)).describe()
+            description = await self.client.get_workflow_handle(id).describe()
         except RPCError as error:
             if has_no_such_workflow(error):
                 return None
@@ -165,7 +168,7 @@ class Submitter:
         closed = description.status is not WorkflowExecutionStatus.RUNNING
         status = description.typed_search_attributes.get(TRANSFER_STATUS)
         return Submitted(
-            workflow_id(transfer_id),
+            id,
             description.run_id,
             closed,
             is_scheduled=status == Status.SCHEDULED,
@@ -175,7 +178,11 @@ class Submitter:
 
     async def cancel(self, transfer_id: str, reason: str) -> None:
         """Ask for a transfer to be cancelled; its outcome tells whether that came in time. No error if it has ended."""
-        handle = self.client.get_workflow_handle(workflow_id(transfer_id))
+        await self.cancel_workflow(workflow_id(transfer_id), reason)
+
+    async def cancel_workflow(self, id: str, reason: str) -> None:
+        """The same of any workflow."""
+        handle = self.client.get_workflow_handle(id)
         try:
             await handle.cancel(reason=reason)
         except RPCError as error:

@@ -23,6 +23,7 @@ from temporalio.service import RPCError
 
 from activities.messages import NotificationRequest, SweepRequest, SweepSummary, TransferRequest
 from activities.sweeping import Standing
+from engine.entry_ids import entry_workflow_id
 from engine.settings import TASK_QUEUE
 from engine.submitting import Submitter, Unanswered, has_no_such_workflow, result_of, workflow_id
 
@@ -48,6 +49,10 @@ class TemporalWorkflows:
     async def of_transfer(self, transfer_id: str) -> Standing:
         """See the protocol."""
         return await _standing(activity.client(), workflow_id(transfer_id))
+
+    async def of_entry(self, key: str) -> Standing:
+        """See the protocol."""
+        return await _standing(activity.client(), entry_workflow_id(key))
 
     async def of_notification(self, key: str) -> Standing:
         """See the protocol."""

@@ -58,6 +58,7 @@ def all_activities(
         legs.paid,
         legs.deposit,
         legs.enter,
+        legs.withdraw,
         legs.open_account,
         legs.set_account_status,
         legs.next_setting,

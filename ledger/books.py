@@ -3,14 +3,16 @@
 The store loads it, `rules.decide` works on it, the store writes its changes. It has no I/O and no clock.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ledger.account import Account
 from ledger.approval import Approved
-from ledger.fingerprint import Content, Fingerprint, canonical
+from ledger.fingerprint import Content, Fingerprint
 from ledger.keys import Leg
 from ledger.limits import DAY, NO_LIMITS
+from ledger.notification import EntryNotification, Notification
 from ledger.operation import Operation, Outcome, OutcomeKind, Posting
 from ledger.transfer import Status, TransferState
 
@@ -50,30 +52,6 @@ class Event(NamedTuple):
     detail: str | None = None
 
 
-class Notification(NamedTuple):
-    """One row of `notifications`: what the outside is to be told, and by whom it was caused."""
-
-    key: str
-    state: TransferState
-
-    @property
-    def body(self) -> str:
-        """What is delivered: JSON text."""
-        state = self.state
-        body = {
-            "type": f"transfer.{state.status}",
-            "transfer_id": state.transfer.id,
-            "status": state.status,
-            "iso20022_status": state.status.iso20022,
-            "reason": state.reason,
-            "detail": state.detail,
-            **state.transfer.content(),
-        }
-        if state.captured_minor is not None:
-            body["captured_minor"] = state.captured_minor
-        return canonical(body)
-
-
 class Settled(NamedTuple):
     """A transfer debited and credited at once: its state, and the balances that its two postings left (minor units).
 
@@ -92,6 +70,15 @@ class Reversed(NamedTuple):
 
     operation_key: str
     transfer_id: str
+    amount_minor: int
+
+
+class GivenBack(NamedTuple):
+    """One row of `entry_reversals`: how much of one posting of an entry an operation has given back (minor units)."""
+
+    operation_key: str
+    position: int
+    original_key: str
     amount_minor: int
 
 
@@ -114,9 +101,10 @@ class Changes:
     operations: list[Recorded] = field(default_factory=list)
     postings: list[RecordedPosting] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
-    notifications: list[Notification] = field(default_factory=list)
+    notifications: list[Notification | EntryNotification] = field(default_factory=list)
     delivered: list[str] = field(default_factory=list)
     reversals: list[Reversed] = field(default_factory=list)
+    given_back: list[GivenBack] = field(default_factory=list)
     uses: list[Use] = field(default_factory=list)
     approvals: list[Approved] = field(default_factory=list)
     limited: set[str] = field(default_factory=set)
@@ -131,7 +119,8 @@ class Changes:
 class Books:
     """The accounts, keys and transfers that a batch names, as they are and as the batch leaves them.
 
-    `now` is the batch's instant (microseconds); `reversed` is how much of a transfer was given back (minor units);
+    `now` is the batch's instant (microseconds); `reversed` is how much of a transfer was given back (minor units), and
+    `given_back` how much of each posting of an entry, by the entry's key and the posting's position;
     `used` is how much of an account's daily limit is used up (minor units), and `uses` what an operation used of any;
     `approvals` are those of the transfers that need any.
     """
@@ -142,6 +131,7 @@ class Books:
     operations: dict[str, Recorded] = field(default_factory=dict)
     transfers: dict[str, TransferState] = field(default_factory=dict)
     reversed: dict[str, int] = field(default_factory=dict)
+    given_back: Counter[tuple[str, int]] = field(default_factory=Counter)
     used: dict[str, int] = field(default_factory=dict)
     uses: dict[str, list[Use]] = field(default_factory=dict)
     approvals: dict[str, list[Approved]] = field(default_factory=dict)
@@ -164,10 +154,16 @@ class Books:
     def record(self, operation: Operation, outcome: Outcome) -> None:
         """Pin an outcome under the operation's key."""
         self._record(operation.key, operation, outcome.kind, outcome.code, outcome.detail)
+        if operation.tells and operation.fences is None:
+            told = EntryNotification(operation.key, operation.content, outcome.kind, outcome.code, outcome.detail)
+            self.changes.notifications.append(told)
 
     def fence(self, key: str, by: Operation) -> None:
-        """Declare that the operation with this key will never apply."""
-        self._record(key, by, OutcomeKind.FENCED, by.key, f"fenced by {by.key}")
+        """Declare that the operation with this key will never apply. Of an entry, its detail says why."""
+        why = ": ".join(filter(None, (by.reason, by.detail))) if by.tells else f"fenced by {by.key}"
+        self._record(key, by, OutcomeKind.FENCED, by.key, why)
+        if by.tells:
+            self.changes.notifications.append(EntryNotification(key, by.content, OutcomeKind.FENCED, by.key, why))
 
     def _record(self, key: str, operation: Operation, kind: OutcomeKind, code: str | None, detail: str | None) -> None:
         transfer_id = operation.step.transfer.id if operation.step else None
@@ -205,12 +201,19 @@ class Books:
         self.reversed[transfer_id] = self.reversed.get(transfer_id, 0) + amount_minor
         self.changes.reversals.append(Reversed(key, transfer_id, amount_minor))
 
+    def give_back(self, row: GivenBack) -> None:
+        """Note how much of a posting an operation gives back."""
+        self.given_back[row.original_key, row.position] += row.amount_minor
+        self.changes.given_back.append(row)
+
     def taken(self, operation: Operation) -> dict[str, int]:
         """What an operation takes from each account that has limits. A reversal gives back, and takes nothing."""
         amounts: dict[str, int] = {}
+        if operation.reverses is not None or operation.gives_back is not None:
+            return amounts
         for posting in operation.postings:
             id = posting.debit_account_id
-            if self.accounts[id].limits is not NO_LIMITS and operation.reverses is None:
+            if self.accounts[id].limits is not NO_LIMITS:
                 amounts[id] = amounts.get(id, 0) + posting.amount_minor
         return amounts
 

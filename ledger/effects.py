@@ -6,13 +6,15 @@
     as asked       moved_once   the source paid exactly what was asked, or of a hold what was captured; others have it
     else           wrong        the postings contradict what was asked: call somebody
 
-The transfer's status is asked one thing only: whether it has ended, for then nothing may be in transit.
+The transfer's status is asked one thing only: whether it has ended, for then nothing may be in transit. An entry is in
+the books whole or not at all: its postings are those that it asks for, or there are none.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ledger.entries import Entry
 from ledger.keys import is_transit_account
 from ledger.operation import Posting
 from ledger.transfer import TransferState
@@ -67,3 +69,12 @@ def judge(state: TransferState | None, effects: Sequence[Effect]) -> Verdict:
     if not any(effect.net for effect in effects if is_transit_account(effect.account_id)):
         return Verdict.MOVED_ONCE
     return Verdict.WRONG if state.status.terminal else Verdict.IN_TRANSIT
+
+
+def judge_entry(entry: Entry, has_applied: bool, postings: Sequence[Posting]) -> Verdict:
+    """What the postings of an entry prove."""
+    if not has_applied:
+        return Verdict.WRONG if postings else Verdict.NOT_MOVED
+    if not entry.is_moved_by(postings):
+        return Verdict.WRONG
+    return Verdict.MOVED_ONCE if postings else Verdict.NOT_MOVED

@@ -34,6 +34,7 @@ RECIPES: dict[str, frozenset[str]] = {
         | {"desk", "spread_minor", "quote", "rate", "expires_at"}
     ),
     "reversal-v1": frozenset({"reverses", "source", "destination", "amount_minor", "currency"}),
+    "entry-reversal-v1": frozenset({"reverses", "amount_minor", "currency", "original"}),
     "target-v1": frozenset({"account", "target_minor", "counterpart", "currency"}),
     **{recipe: _TRANSFER | terms for recipe, terms in TERMS.items()},
     "batch-v1": frozenset({"sha256", "lines"}),

@@ -1,9 +1,9 @@
 """Keys: the only place where ids are checked and operation keys are made.
 
 A key names one intent, the same on every attempt. It is a pure function of business facts: `<transfer id>/<operation>`,
-`<account id>/setting/<number>` or `<transfer id>/approval/<approver>`. `/` cannot occur in an id, so no two keys
-collide. Nothing here knows a run id, an attempt number, a clock or a random number: all of those change when Temporal
-retries or resets.
+`<account id>/setting/<number>`, `<transfer id>/approval/<approver>` or `<id>/<kind>/cancel`. `/` cannot occur in an id,
+so no two keys collide. Nothing here knows a run id, an attempt number, a clock or a random number: all of those change
+when Temporal retries or resets.
 """
 
 import re
@@ -19,6 +19,7 @@ APPROVAL = "/approval/"
 CORRECTION = ".correction"
 """What the id of a transfer ends with that takes again what was given back of a payout, and had been paid."""
 
+_NOTIFY = "/notify/"
 _PERSON_LENGTH = 60  # so that the longest key of an approval fits into the books
 OCCURRENCE_LENGTH = len(".2026-12-01T090000Z")
 """How many characters the id of an occurrence has more than that of what recurs (`activities/recurrence.py`)."""
@@ -89,9 +90,19 @@ def approval_key(transfer_id: str, approver: str) -> str:
     return f"{transfer_id}{APPROVAL}{approver}"
 
 
-def notification_key(transfer_id: str, event: str) -> str:
-    """The key of one notification: `T1/notify/settled`."""
-    return f"{transfer_id}/notify/{event}"
+def entry_cancel_key(entry_key: str) -> str:
+    """The key of what fences an entry: `S1/split/cancel`."""
+    return f"{entry_key}/{Leg.CANCEL}"
+
+
+def notification_key(owner: str, event: str) -> str:
+    """The key of one notification: `T1/notify/settled` of a transfer, `S1/split/notify/settled` of an entry."""
+    return f"{owner}{_NOTIFY}{event}"
+
+
+def notified(notification_key: str) -> str:
+    """Whose ending a notification tells: the id of a transfer, or the key of an entry."""
+    return notification_key.rpartition(_NOTIFY)[0]
 
 
 def transit_account(currency: str) -> str:

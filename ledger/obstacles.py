@@ -13,9 +13,10 @@ from ledger.account import Account, AccountStatus, Guard
 from ledger.approval import approvers
 from ledger.books import Books
 from ledger.money import MAX_MINOR, say
-from ledger.operation import Operation, Posting
+from ledger.operation import Operation, OutcomeKind, Posting
 from ledger.rejections import Code, Rejection
 from ledger.transfer import Status
+from ledger.worked_out import given_back_before
 
 
 def first_obstacle(operation: Operation, books: Books) -> Rejection | None:
@@ -30,6 +31,7 @@ def first_obstacle(operation: Operation, books: Books) -> Rejection | None:
         version_conflict(operation.expected_version, books),
         _too_late(operation, books),
         _not_to_be_reversed(operation, books),
+        _not_to_be_given_back(operation, books),
     ):
         if rejection is not None:
             return rejection
@@ -82,6 +84,27 @@ def _not_to_be_reversed(operation: Operation, books: Books) -> Rejection | None:
     if posting.amount_minor > left:
         detail = f"of transfer {transfer.id}, {say(left, transfer.currency)} can still be given back"
         return Rejection(Code.EXCEEDS_ORIGINAL, detail)
+    return None
+
+
+def _not_to_be_given_back(operation: Operation, books: Books) -> Rejection | None:
+    """The same of an entry: it is in the books exactly as it is named, and no more of it comes back than is left."""
+    if operation.gives_back is None:
+        return None
+    original = operation.gives_back.original
+    recorded = books.operations.get(original.key)
+    if recorded is None:
+        return Rejection(Code.ENTRY_NOT_FOUND, f"there is no entry {original.key}")
+    if recorded.kind is not OutcomeKind.APPLIED:
+        return Rejection(Code.NOT_SETTLED, f"entry {original.key} was {recorded.kind}")
+    if differences := recorded.fingerprint.differences(original.content(), original.recipe):
+        return Rejection(Code.DIFFERS_FROM_ORIGINAL, f"entry {original.key}: {'; '.join(differences)}")
+    before = given_back_before(original, books)
+    if operation.gives_back.amount_minor > (left := original.left(before)):
+        currency = original.operation().postings[0].currency
+        return Rejection(
+            Code.EXCEEDS_ORIGINAL, f"of entry {original.key}, {say(left, currency)} can still be given back"
+        )
     return None
 
 

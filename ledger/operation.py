@@ -4,9 +4,10 @@ An Operation is asked under one key and remembered for ever. A Setting says "set
 changes nothing; only one that must not come late has a key. Both go through `Ledger.apply` and both get an Outcome.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import ClassVar, Protocol
 
 from ledger.account import AccountStatus, Guard
 from ledger.approval import Approval
@@ -59,6 +60,36 @@ class Target:
     currency: str
 
 
+class Original(Protocol):
+    """An entry of which a part can be given back (`entries/reversible.py`)."""
+
+    recipe: ClassVar[str]
+
+    @property
+    def key(self) -> str:
+        """The key of its one operation."""
+
+    def content(self) -> Content:
+        """What was asked under that key."""
+
+    def operation(self) -> "Operation":
+        """That operation, with its postings."""
+
+    def left(self, given_back: Sequence[int]) -> int:
+        """How much of what its source has paid can still be given back (minor units)."""
+
+    def parts(self, amount_minor: int, given_back: Sequence[int]) -> Sequence[int]:
+        """How much of each posting comes back when so much of what its source has paid does."""
+
+
+@dataclass(frozen=True, slots=True)
+class GivesBack:
+    """So many minor units of what an entry's source has paid go back to it, and its postings in proportion."""
+
+    original: Original
+    amount_minor: int
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One intent under one key.
@@ -70,9 +101,11 @@ class Operation:
 
     `reverses` names the transfer that its one posting gives back, whole or in part. `valid_until` is the instant
     (microseconds) after which it is too late for it. `brings` stands for a posting whose amount only the books can
-    tell: whatever brings an account to a balance. `captures` is how much of a held amount is taken (minor units).
+    tell: whatever brings an account to a balance. `gives_back` stands for as many postings as the books find due, each
+    against one of an entry's. `captures` is how much of a held amount is taken (minor units).
     `releases` names the operation whose use of a daily limit does not count any more once this one has applied.
-    `approves` is whose approval of which transfer it records.
+    `approves` is whose approval of which transfer it records. Of an entry, or of what fences one, the ending is told to
+    the outside by a notification of its own (`tells`).
     """
 
     key: str
@@ -89,9 +122,11 @@ class Operation:
     reverses: str | None = None
     valid_until: int | None = None
     brings: Target | None = None
+    gives_back: GivesBack | None = None
     captures: int | None = None
     releases: str | None = None
     approves: Approval | None = None
+    tells: bool = False
 
     def posted_accounts(self) -> Iterator[tuple[str, str]]:
         """Every account that is posted to, with the currency it must have."""
@@ -175,6 +210,19 @@ class OutcomeKind(StrEnum):
     REJECTED = "rejected"
     FENCED = "fenced"
     KEY_REUSED = "key_reused"
+
+
+ENDING = {
+    OutcomeKind.APPLIED: Status.SETTLED,
+    OutcomeKind.REJECTED: Status.REJECTED,
+    OutcomeKind.FENCED: Status.CANCELLED,
+}
+"""How an entry has ended, in a transfer's words, by the outcome of its operation."""
+
+
+def reason_of(kind: OutcomeKind, code: str | None, detail: str | None) -> str | None:
+    """Why an entry has ended so, as a code. Of one that was fenced, it is what its detail begins with."""
+    return code if kind is not OutcomeKind.FENCED or detail is None else detail.partition(": ")[0]
 
 
 @dataclass(frozen=True, slots=True)

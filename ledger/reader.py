@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from ledger import database, schema, store
 from ledger.account import Account
 from ledger.database import READING, Bounds, open_database, parse_url, reading
-from ledger.entries import KINDS, Entry
+from ledger.entries import BY_RECIPE, LEGS, Entry
 from ledger.fingerprint import Fingerprint
 from ledger.keys import OCCURRENCE_LENGTH, SETTING, operation_key
 from ledger.operation import Outcome, OutcomeKind
@@ -50,10 +50,13 @@ class Unfinished:
 
 @dataclass(frozen=True, slots=True)
 class Undelivered:
-    """A notification that nobody is known to have taken, and since when it is in the outbox (microseconds)."""
+    """A notification that nobody is known to have taken, and since when it is in the outbox (microseconds).
+
+    Without a transfer, it is of the entry whose key its own begins with.
+    """
 
     key: str
-    transfer_id: str
+    transfer_id: str | None
     recorded_at: int
 
     @property
@@ -93,15 +96,16 @@ class Reader:
         row = await self._row(select(schema.operations).where(schema.operations.c.key == key))
         return None if row is None else int(row.recorded_at)
 
-    async def entry(self, id: str) -> tuple[Entry, Outcome] | None:
-        """The entry of an id and how it ended; of several kinds with the same id, the first. None if there is none."""
-        for kind in KINDS:
+    async def entries(self, id: str) -> list[tuple[Entry, Outcome]]:
+        """The entries of an id, at most one of each leg, and how each ended."""
+        found: list[tuple[Entry, Outcome]] = []
+        for leg in LEGS:
             key = schema.operations.c.key
-            row = await self._row(select(schema.operations).where(key == operation_key(id, kind.leg)))
+            row = await self._row(select(schema.operations).where(key == operation_key(id, leg)))
             if row is not None:
                 recorded = Outcome(OutcomeKind(row.outcome), row.code, row.detail, replayed=True)
-                return kind.of(id, json.loads(row.fingerprint)), recorded
-        return None
+                found.append((BY_RECIPE[row.fingerprint_recipe].of(id, json.loads(row.fingerprint)), recorded))
+        return found
 
     async def next_setting(self, account_id: str) -> int:
         """The number of an account's next change of its settings: one more than the last one in the books."""

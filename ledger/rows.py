@@ -5,7 +5,8 @@ Enums are written as plain texts: sqlite3 looks for an adapter for every str tha
 
 from ledger import bulk
 from ledger.account import Account
-from ledger.books import Changes, Event, Notification, Recorded, RecordedPosting
+from ledger.books import Changes, Event, Recorded, RecordedPosting
+from ledger.notification import EntryNotification, Notification
 from ledger.transfer import TransferState
 
 LIMITS = ("per_transfer_minor", "per_day_minor", "approval_above_minor", "approvals")
@@ -93,6 +94,7 @@ def event_row(e: Event, now: int) -> bulk.Row:
 NOTIFICATION = ("key", "transfer_id", "body", "recorded_at")
 
 
-def notification_row(notification: Notification, now: int) -> bulk.Row:
-    """A row of `notifications`."""
-    return (notification.key, notification.state.transfer.id, notification.body, now)
+def notification_row(notification: Notification | EntryNotification, now: int) -> bulk.Row:
+    """A row of `notifications`; that of an entry is of no transfer."""
+    transfer_id = notification.state.transfer.id if isinstance(notification, Notification) else None
+    return (notification.key, transfer_id, notification.body, now)

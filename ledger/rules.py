@@ -16,12 +16,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ledger.account import Account, Guard
-from ledger.books import Books, Notification, Recorded, Use
+from ledger.books import Books, Recorded, Use
 from ledger.errors import OutOfOrder
 from ledger.fingerprint import LIMITS, SETTINGS, TERMS, Fingerprint
 from ledger.keys import Leg, cash_account, notification_key, transit_account
 from ledger.limits import SetLimits
-from ledger.money import MAX_MINOR
+from ledger.notification import Notification
 from ledger.obstacles import first_obstacle, version_conflict
 from ledger.operation import (
     MarkDelivered,
@@ -29,17 +29,16 @@ from ledger.operation import (
     Operation,
     Outcome,
     OutcomeKind,
-    Posting,
     Request,
     SetAccountStatus,
     Settle,
     Step,
-    Target,
 )
 from ledger.operations import credit, debit, refund
 from ledger.rejections import Code, Rejection
 from ledger.settling import settled_at_once
 from ledger.transfer import LEGAL_CHANGES, Status, TransferState
+from ledger.worked_out import given_back, worked_out
 
 
 def decide(batch: Sequence[Request], books: Books) -> list[Outcome | OutOfOrder]:
@@ -92,8 +91,8 @@ def _decide_operation(operation: Operation, books: Books) -> Outcome:
         return _pin(operation, came_first, books)
     if operation.step is not None:
         _begin(operation, operation.step, books)
-    if operation.brings is not None:
-        operation = replace(operation, postings=_what_is_missing(operation.brings, books))
+    if operation.brings is not None or operation.gives_back is not None:
+        operation = worked_out(operation, books)
     if (rejection := first_obstacle(operation, books)) is not None:
         if operation.must_arrive:
             raise OutOfOrder(f"{operation.key} must arrive, and cannot: {rejection.detail}")
@@ -134,13 +133,13 @@ def _leg_came_first(operation: Operation, books: Books) -> Rejection | None:
         return None
     leg = recorded.key.rpartition("/")[2]
     if recorded.kind is OutcomeKind.APPLIED:
-        return Rejection(_ALREADY[Leg(leg)], f"{recorded.key} is already in the books")
-    if recorded.kind is OutcomeKind.REJECTED and leg == Leg.DEBIT:
+        return Rejection(_ALREADY.get(leg, Code.ALREADY_ENTERED), f"{recorded.key} is already in the books")
+    if recorded.kind is OutcomeKind.REJECTED and (leg == Leg.DEBIT or operation.tells):
         return Rejection(Code.ALREADY_REJECTED, f"{recorded.key} was rejected: {recorded.detail}")
     return None
 
 
-_ALREADY = {
+_ALREADY: dict[str, Code] = {
     Leg.CREDIT: Code.ALREADY_CREDITED,
     Leg.DEBIT: Code.ALREADY_DEBITED,
     Leg.SUBMIT: Code.ALREADY_SUBMITTED,
@@ -164,17 +163,6 @@ def _begin(operation: Operation, step: Step, books: Books) -> None:
 # --- 5: the business's own answers (`obstacles.py`) -----------------------------------------------------------
 
 
-def _what_is_missing(target: Target, books: Books) -> tuple[Posting, ...]:
-    """The posting that brings an account to its target; none if it is there, or if there is no such account."""
-    account = books.accounts.get(target.account_id)
-    surplus = 0 if account is None else account.credits_posted - account.debits_posted - target.balance_minor
-    if surplus == 0:
-        return ()
-    giver, taker = (target.account_id, target.counterpart_id)[:: 1 if surplus > 0 else -1]
-    # What no amount can bridge is more than the account's totals have room for, too: a rejection, by the same rule.
-    return (Posting(giver, taker, min(abs(surplus), MAX_MINOR), target.currency),)
-
-
 def _reject(operation: Operation, rejection: Rejection, books: Books) -> Outcome:
     if operation.step is not None and operation.step.otherwise is not None:
         detail = rejection.detail if operation.detail is None else f"{rejection.detail} ({operation.detail})"
@@ -196,6 +184,8 @@ def _apply(operation: Operation, books: Books) -> Outcome:
         books.post(operation.key, position, posting)
     if operation.reverses is not None:
         books.reverse(operation.key, operation.reverses, operation.postings[0].amount_minor)
+    for row in given_back(operation, books):
+        books.give_back(row)
     for account_id, amount in books.taken(operation).items():
         if books.accounts[account_id].limits.per_day_minor is not None:
             books.use(Use(operation.key, account_id, books.now, amount))

@@ -2,6 +2,7 @@
 
     accounts  <-  postings  ->  operations  <-  transfer_events  ->  transfers  <-  notifications
                                     ^  reversals  ->  transfers
+                                    ^  entry_reversals  ->  postings
                                     ^  limit_uses  ->  accounts
                                     ^  approvals
 
@@ -106,6 +107,16 @@ reversals = Table(
     metadata,
     Column("operation_key", Text, primary_key=True),
     Column("transfer_id", Text),
+    Column("amount_minor", _Int64),
+    Column("recorded_at", _Int64),
+)
+
+entry_reversals = Table(
+    "entry_reversals",
+    metadata,
+    Column("operation_key", Text, primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("original_key", Text),
     Column("amount_minor", _Int64),
     Column("recorded_at", _Int64),
 )

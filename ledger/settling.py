@@ -8,11 +8,12 @@ both and compare every answer and every row. Pure.
 """
 
 from ledger.account import Account, AccountStatus, Guard
-from ledger.books import Books, Changes, Event, Notification, Recorded, RecordedPosting, Settled
+from ledger.books import Books, Changes, Event, Recorded, RecordedPosting, Settled
 from ledger.fingerprint import Fingerprint
 from ledger.keys import Leg, notification_key, operation_key, transit_account
 from ledger.limits import NO_LIMITS
 from ledger.money import MAX_MINOR
+from ledger.notification import Notification
 from ledger.operation import Outcome, OutcomeKind, Posting, Settle
 from ledger.transfer import Status, TransferState
 

@@ -17,19 +17,20 @@ from sqlalchemy import Connection, Row, Select, Table, Update, bindparam, func, 
 from ledger import bulk, rows, schema, settled_rows
 from ledger.account import Account, AccountStatus, Guard
 from ledger.approval import Approved
-from ledger.books import Books, Changes, Recorded, Use
+from ledger.books import Books, Changes, GivenBack, Recorded, Use
 from ledger.database import among, many
 from ledger.fingerprint import Fingerprint
-from ledger.keys import Leg, cash_account, operation_key, transit_account
+from ledger.keys import Leg, operation_key
 from ledger.limits import DAY, NO_LIMITS, Limits, SetLimits
-from ledger.operation import OpenAccount, Operation, OutcomeKind, Request, SetAccountStatus, Settle
+from ledger.named import named
+from ledger.operation import Operation, OutcomeKind, Request, Settle
 from ledger.settling import unfold
 from ledger.transfer import Status, Transfer, TransferState
 
 
 def load(connection: Connection, batch: Sequence[Request]) -> Books:
     """The accounts (locked), keys and transfers that a batch names, as they are now."""
-    accounts, keys, transfers = _names(batch)
+    accounts, keys, transfers = named(batch)
     books = Books()
     if accounts:
         for row in _rows(connection, schema.accounts, "id", accounts, lock=True):
@@ -47,6 +48,9 @@ def load(connection: Connection, batch: Sequence[Request]) -> Books:
     if originals := {request.reverses for request in batch if isinstance(request, Operation) and request.reverses}:
         for row in _rows(connection, schema.reversals, "transfer_id", originals):
             books.reversed[row.transfer_id] = books.reversed.get(row.transfer_id, 0) + row.amount_minor
+    if given := {r.gives_back.original.key for r in batch if isinstance(r, Operation) and r.gives_back}:
+        for row in _rows(connection, schema.entry_reversals, "original_key", given):
+            books.given_back[row.original_key, row.position] += row.amount_minor
     _load_uses(connection, batch, books)
     limiting = {request.account_id for request in batch if isinstance(request, SetLimits)}
     if awaiting := {id for request in batch if (id := _to_be_approved(request, books, limiting)) is not None}:
@@ -127,6 +131,8 @@ def write(connection: Connection, changes: Changes) -> None:
     bulk.insert(connection, schema.transfer_events, rows.EVENT, events)
     bulk.insert(connection, schema.notifications, rows.NOTIFICATION, told)
     bulk.insert(connection, schema.reversals, rows.REVERSAL, [(*row, now) for row in changes.reversals])
+    given_back = [(*row, now) for row in changes.given_back]
+    bulk.insert(connection, schema.entry_reversals, (*GivenBack._fields, "recorded_at"), given_back)
     bulk.insert(connection, schema.limit_uses, Use._fields, changes.uses)
     bulk.insert(connection, schema.approvals, Approved._fields, changes.approvals)
     if changes.delivered:
@@ -182,33 +188,6 @@ def read_transfer(row: Row[*tuple[Any, ...]]) -> TransferState:
 def _read_operation(row: Row[*tuple[Any, ...]]) -> Recorded:
     key, fingerprint, recipe, outcome, code, detail, transfer_id, _recorded_at = row
     return Recorded(key, Fingerprint(fingerprint, recipe), _OUTCOME[outcome], code, detail, transfer_id)
-
-
-def _names(batch: Iterable[Request]) -> tuple[set[str], set[str], set[str]]:
-    """The ids of the accounts, keys and transfers that a batch reads or writes."""
-    accounts: set[str] = set()
-    keys: set[str] = set()
-    transfers: set[str] = set()
-    for request in batch:
-        match request:
-            case Operation():
-                accounts |= request.account_ids()
-                keys.add(request.key)
-                if request.fences:
-                    keys.add(request.fences)
-                if request.step:
-                    transfers.add(request.step.transfer.id)
-                if request.reverses:
-                    transfers.add(request.reverses)
-            case Settle(transfer):
-                accounts |= {transfer.source, transfer.destination, transit_account(transfer.currency)}
-                transfers.add(transfer.id)
-            case OpenAccount():
-                accounts |= {request.account_id, transit_account(request.currency), cash_account(request.currency)}
-            case SetAccountStatus() | SetLimits():
-                accounts.add(request.account_id)
-                keys |= {request.key} if request.key else set()
-    return accounts, keys, transfers
 
 
 def _rows(

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger import schema, store
@@ -54,9 +54,12 @@ class Telling:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """A transfer with all that belongs to it. Instants are microseconds; entries are in the order of their effects."""
+    """A transfer with all that belongs to it. Instants are microseconds; entries are in the order of their effects.
 
-    state: TransferState
+    Of an entry, which has no life of its own, there is no `state`, and there are no changes of it.
+    """
+
+    state: TransferState | None
     entries: tuple[Entry, ...]
     changes: tuple[Change, ...]
     tellings: tuple[Telling, ...]
@@ -69,7 +72,7 @@ class Story:
 
 async def read_story(books: Reader, transfer_id: str) -> Story | None:
     """The story of a transfer; None if the books have never heard of it."""
-    transfers, events, notifications = schema.transfers, schema.transfer_events, schema.notifications
+    transfers, events = schema.transfers, schema.transfer_events
     async with reading(books.engine) as connection:
         row = (await connection.execute(select(transfers).where(transfers.c.id == transfer_id))).first()
         if row is None:
@@ -80,27 +83,40 @@ async def read_story(books: Reader, transfer_id: str) -> Story | None:
             for e in await connection.execute(life)
         ]
         first, behind = operation_keys(transfer_id)
-        outbox = select(notifications).where(notifications.c.key >= first, notifications.c.key < behind)
-        tellings = [
-            Telling(n.key, n.recorded_at, n.delivered_at)
-            for n in await connection.execute(outbox.order_by(notifications.c.recorded_at, notifications.c.key))
-        ]
-        entries = await _entries(connection, transfer_id, changes)
+        o, n, a = schema.operations.c, schema.notifications.c, schema.approvals.c
+        told = (n.key >= first) & (n.key < behind) & (n.transfer_id == transfer_id)
+        tellings = await _tellings(connection, told)
+        # A deposit or an account may have the same id, and then keys that begin in the same way.
+        approved = o.key.in_(select(a.operation_key).where(a.transfer_id == transfer_id))
+        own = (o.key >= first) & (o.key < behind) & ((o.transfer_id == transfer_id) | approved)
+        entries = await _entries(connection, own, changes)
     return Story(store.read_transfer(row), tuple(entries), tuple(changes), tuple(tellings))
 
 
-async def _entries(connection: AsyncConnection, transfer_id: str, changes: list[Change]) -> list[Entry]:
-    first, behind = operation_keys(transfer_id)
+async def read_entry_story(books: Reader, entry_key: str) -> Story | None:
+    """The story of an entry: what is under its key and below it. None if the books have never heard of it."""
+    o, n = schema.operations.c, schema.notifications.c
+    first, behind = operation_keys(entry_key)
+    async with reading(books.engine) as connection:
+        entries = await _entries(connection, (o.key == entry_key) | ((o.key >= first) & (o.key < behind)), [])
+        tellings = await _tellings(connection, (n.key >= first) & (n.key < behind))
+    return Story(None, tuple(entries), (), tuple(tellings)) if entries else None
+
+
+async def _tellings(connection: AsyncConnection, these: ColumnElement[bool]) -> list[Telling]:
+    n = schema.notifications
+    rows = await connection.execute(select(n).where(these).order_by(n.c.recorded_at, n.c.key))
+    return [Telling(row.key, row.recorded_at, row.delivered_at) for row in rows]
+
+
+async def _entries(connection: AsyncConnection, own: ColumnElement[bool], changes: list[Change]) -> list[Entry]:
     p, o = schema.postings.c, schema.operations.c
-    moved = select(schema.postings).where(p.operation_key >= first, p.operation_key < behind)
+    moved = select(schema.postings).where(p.operation_key.in_(select(o.key).where(own)))
     postings = defaultdict(list)
     for row in await connection.execute(moved.order_by(p.operation_key, p.position)):
         posting = Posting(row.debit_account_id, row.credit_account_id, row.amount_minor, row.currency)
         postings[row.operation_key].append(posting)
-    # A deposit or an account may have the same id, and then keys that begin in the same way.
-    approved = o.key.in_(select(schema.approvals.c.operation_key).where(schema.approvals.c.transfer_id == transfer_id))
-    own = (o.transfer_id == transfer_id) | approved
-    asked = select(schema.operations).where(o.key >= first, o.key < behind, own)
+    asked = select(schema.operations).where(own)
     entries = [
         Entry(row.key, OutcomeKind(row.outcome), row.code, row.detail, row.recorded_at, tuple(postings[row.key]))
         for row in await connection.execute(asked)

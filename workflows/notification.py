@@ -38,11 +38,16 @@ async def tell(transfer_id: str, status: Status, express: bool = False) -> None:
 
     An express one is delivered within the workflow task.
     """
-    request = NotificationRequest(key=notification_key(transfer_id, status))
-    deliver = workflow.execute_local_activity_method if express else workflow.execute_activity_method
+    await deliver(notification_key(transfer_id, status), express)
+
+
+async def deliver(key: str, express: bool = False) -> None:
+    """The same with any notification of the outbox."""
+    request = NotificationRequest(key=key)
+    notify = workflow.execute_local_activity_method if express else workflow.execute_activity_method
     retries = EXPRESS_RETRIES if express else RETRIES
     with suppress(SILENCE, asyncio.CancelledError):
-        await deliver(
+        await notify(
             NotifyActivities.notify,
             request,
             summary=request.key,

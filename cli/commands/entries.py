@@ -78,18 +78,27 @@ def exchange(
 
 def reverse(
     id: Id,
-    of: Annotated[str, typer.Option("--of", help="The transfer that is given back.")],
+    of: Annotated[str, typer.Option("--of", help="The id of what is given back.")],
+    kind: Annotated[
+        str | None, typer.Option("--kind", help="If that names more than one: transfer, split or exchange.")
+    ] = None,
     amount: Annotated[str | None, typer.Option("--amount", help="How much of it; without it, all.")] = None,
     timeout: Timeout = 30.0,
     as_json: Json = False,
 ) -> None:
-    """Give back a settled transfer, whole or in part; all reversals of it never come to more than it was."""
+    """Give back a settled transfer, a split or an exchange, whole or in part, and in all never more than it was.
+
+    Of a split or an exchange, the amount is what goes back to the account that paid; the others give their parts of it.
+    """
     from cli.answers import give
 
     async def work() -> "Answer":
         from cli import entries
+        from ledger.errors import MalformedRequest
 
-        return await entries.reverse(Settings.from_environment(), id, of, amount, timeout)
+        if kind not in (None, "transfer", "split", "exchange"):
+            raise MalformedRequest(f"--kind is transfer, split or exchange, not {kind!r}")
+        return await entries.reverse(Settings.from_environment(), id, of, kind, amount, timeout)
 
     give(work, as_json, {"id": id})
 

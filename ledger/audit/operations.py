@@ -3,19 +3,24 @@
 import json
 
 from ledger.audit.check import Check, Row
-from ledger.entries import KINDS
+from ledger.entries import KINDS, LEGS
 from ledger.fingerprint import APPROVAL as APPROVAL_RECIPE
 from ledger.fingerprint import BATCH, CAPTURE, CURRENT, DECISION, LIMITS, RECIPES, SETTINGS
-from ledger.keys import APPROVAL, SETTING, Leg, cash_account, operation_key, transit_account
+from ledger.keys import APPROVAL, SETTING, Leg, cash_account, entry_cancel_key, operation_key, transit_account
 from ledger.operation import OutcomeKind
 
 _APPLIED, _FENCED = f"'{OutcomeKind.APPLIED}'", f"'{OutcomeKind.FENCED}'"
 _IS_SETTING = f"o.transfer_id IS NULL AND o.key LIKE '_%{SETTING}_%'"  # no id has a slash in it
 _IS_APPROVAL = f"o.transfer_id IS NULL AND o.key LIKE '_%{APPROVAL}_%'"
-IS_ENTRY = " OR ".join(f"o.key LIKE '_%{operation_key('', kind.leg)}'" for kind in KINDS)
+IS_ENTRY = " OR ".join(f"o.key LIKE '_%{operation_key('', leg)}'" for leg in LEGS)
+IS_CANCEL_OF_ENTRY = " OR ".join(f"o.key LIKE '_%{entry_cancel_key(operation_key('', leg))}'" for leg in LEGS)
 _IS_BATCH = f"o.transfer_id IS NULL AND o.key LIKE '_%{operation_key('', Leg.BATCH)}'"
-_OF_NO_TRANSFER = {Leg.DEPOSIT, Leg.BATCH, *(kind.leg for kind in KINDS)}
-_RECIPES = " ".join(f"WHEN o.key LIKE '_%{operation_key('', kind.leg)}' THEN '{kind.recipe}'" for kind in KINDS)
+_OF_NO_TRANSFER = {Leg.DEPOSIT, Leg.BATCH, *LEGS}
+_RECIPES = " ".join(
+    f"WHEN o.key LIKE '_%{key}' AND o.fingerprint_recipe = '{kind.recipe}' THEN '{kind.recipe}'"
+    for kind in KINDS
+    for key in (operation_key("", kind.leg), entry_cancel_key(operation_key("", kind.leg)))
+)
 _TRANSIT, _CASH = f"'{transit_account('')}' || p.currency", f"'{cash_account('')}' || p.currency"
 
 
@@ -60,13 +65,13 @@ CHECKS = (
     Check(
         "keys",
         "A key is `<transfer id>/<leg>` of a transfer here, `<id>/<kind>` of a deposit or another entry, or "
-        "`<account id>/setting/<n>`, `<transfer id>/approval/<approver>`, or `<id>/batch`.",
+        "`<account id>/setting/<n>`, `<transfer id>/approval/<approver>`, `<id>/<kind>/cancel`, or `<id>/batch`.",
         f"""
         SELECT o.key AS subject, o.transfer_id FROM operations o LEFT JOIN transfers t ON t.id = o.transfer_id
         WHERE CASE
             WHEN o.transfer_id IS NULL
                 THEN substr(o.key, length(o.key) - 7) = '{operation_key("", Leg.DEPOSIT)}' AND length(o.key) > 8
-                  OR {_IS_SETTING} OR {_IS_APPROVAL} OR {_IS_BATCH} OR {IS_ENTRY}
+                  OR {_IS_SETTING} OR {_IS_APPROVAL} OR {_IS_BATCH} OR {IS_ENTRY} OR {IS_CANCEL_OF_ENTRY}
             ELSE o.key IN ({", ".join(key_of("t.id", leg) for leg in Leg if leg not in _OF_NO_TRANSFER)})
         END IS NOT TRUE""",
         "is no key of transfer {transfer_id}, of an entry, of a setting or of a batch",
@@ -89,7 +94,7 @@ CHECKS = (
             SELECT o.key, o.outcome,
                    (SELECT COUNT(*) FROM postings p WHERE p.operation_key = o.key) AS postings,
                    CASE WHEN o.outcome <> {_APPLIED} OR o.key IN ({_MOVE_NOTHING})
-                          OR {_IS_SETTING} OR {_IS_APPROVAL} OR {_IS_BATCH} THEN 0
+                          OR {_IS_SETTING} OR {_IS_APPROVAL} OR {_IS_BATCH} OR {IS_CANCEL_OF_ENTRY} THEN 0
                         WHEN o.key = {key_of("o.transfer_id", Leg.CREDIT)} AND t.captured_minor < t.amount_minor THEN 2
                         ELSE 1 END AS due
             FROM operations o LEFT JOIN transfers t ON t.id = o.transfer_id) AS effects
@@ -151,14 +156,17 @@ CHECKS = (
     ),
     Check(
         "fences",
-        "A fence names the operation that put it, which has applied for the same transfer.",
+        "A fence names the operation that put it, which has applied for the same transfer or entry.",
         f"""
         SELECT f.key AS subject, f.code FROM operations f LEFT JOIN operations o ON o.key = f.code
-        WHERE f.outcome = {_FENCED} AND (o.outcome = {_APPLIED} AND o.transfer_id = f.transfer_id AND CASE f.key
+        WHERE f.outcome = {_FENCED} AND (o.outcome = {_APPLIED} AND CASE WHEN f.transfer_id IS NULL
+            THEN o.transfer_id IS NULL AND f.code = f.key || '{entry_cancel_key("")}'
+                AND f.fingerprint = o.fingerprint
+            ELSE o.transfer_id = f.transfer_id AND CASE f.key
             WHEN {key_of("f.transfer_id", Leg.DEBIT)} THEN f.code = {key_of("f.transfer_id", Leg.CANCEL)}
             WHEN {key_of("f.transfer_id", Leg.CREDIT)} THEN f.code = {key_of("f.transfer_id", Leg.REFUND)}
             WHEN {key_of("f.transfer_id", Leg.SUBMIT)} THEN f.code = {key_of("f.transfer_id", Leg.RECALL)}
-        END) IS NOT TRUE""",
+        END END) IS NOT TRUE""",
         "is fenced by {code}, which could not have done it",
     ),
     Check(

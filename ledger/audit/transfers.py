@@ -181,7 +181,7 @@ CHECKS = (
         f"""
         SELECT n.key AS subject, COALESCE(t.status, 'missing') AS status
         FROM notifications n LEFT JOIN transfers t ON t.id = n.transfer_id
-        WHERE (t.status IN {_TERMINAL} AND n.key = {_ENDING}) IS NOT TRUE""",
+        WHERE n.transfer_id IS NOT NULL AND (t.status IN {_TERMINAL} AND n.key = {_ENDING}) IS NOT TRUE""",
         "is to be told, and the transfer is {status}",
     ),
     Check(

@@ -3,7 +3,7 @@
 from ledger import schema
 from ledger.audit.check import Check
 
-_APPEND_ONLY = ("operations", "postings", "transfer_events", "reversals", "limit_uses", "approvals")
+_APPEND_ONLY = ("operations", "postings", "transfer_events", "reversals", "entry_reversals", "limit_uses", "approvals")
 _REFERRING = ("operations", "postings", "transfer_events", "notifications")
 _OWN_RULES = {
     "accounts_only_grow": "accounts",
@@ -11,6 +11,7 @@ _OWN_RULES = {
     "transfers_keep_their_terms": "transfers",
     "notifications_delivered_once": "notifications",
     "reversals_within_the_transfer": "reversals",
+    "entry_reversals_within_the_original": "entry_reversals",
 }
 
 

@@ -1,13 +1,15 @@
 """Entry: what all kinds have in common. A kind adds its fields, its checks, and what it moves."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Self
 
 from ledger.fingerprint import Content
-from ledger.keys import Leg, operation_key
-from ledger.operation import Operation
+from ledger.keys import Leg, entry_cancel_key, operation_key
+from ledger.operation import Operation, Posting
+from ledger.operations import plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +38,19 @@ class Entry(ABC):
     @abstractmethod
     def operation(self) -> Operation:
         """The one operation that it is."""
+
+    def is_moved_by(self, postings: Sequence[Posting]) -> bool:
+        """Whether these are the postings that it has when it has happened, as far as they alone can tell."""
+        return Counter(postings) == Counter(self.operation().postings)
+
+    def cancellation(self, reason: str, detail: str | None = None) -> Operation:
+        """What fences it, unless it has ended: then `already_entered` or `already_rejected`. Nothing moves."""
+        return Operation(
+            key=entry_cancel_key(self.key),
+            content=self.content(),
+            recipe=self.recipe,
+            fences=self.key,
+            reason=reason,
+            detail=plain(detail),
+            tells=True,
+        )

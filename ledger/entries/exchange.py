@@ -8,14 +8,21 @@ Each posting balances in its own currency, and the desk's accounts hold the posi
 like any other: opened and funded before, and guarded. All amounts are rounded down to the minor unit of the bought
 currency; the fraction stays with the desk. Rates are exact decimals, in units of the bought currency for one of the
 sold. A quote that has expired when the books get to it is a rejection, and pinned like any other.
+
+Given back, it is made again the other way at its own rate, whatever the rate is by now, the spread included: what was
+sold goes back to its source, and for all that has gone back so far the destination has given up what that comes to at
+the rate, rounded up, so that here, too, the fraction stays with the desk. Of the spread, the same proportion comes
+back, rounded down. All of it comes to the amounts of the original, exactly.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from math import ceil
 from typing import ClassVar
 
-from ledger.entries.entry import Entry
+from ledger.entries.reversible import Reversible
 from ledger.errors import MalformedRequest
 from ledger.keys import Leg, check_account_id, check_id
 from ledger.money import check_amount, decimals
@@ -25,13 +32,12 @@ _RATE = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange(Entry):
+class Exchange(Reversible):
     """`amount_minor` of `currency` is sold and `bought_minor` of `bought_currency` bought. Raises MalformedRequest."""
 
     leg: ClassVar[Leg] = Leg.EXCHANGE
     recipe: ClassVar[str] = "exchange-v1"
 
-    source: str
     destination: str
     amount_minor: int
     currency: str
@@ -82,10 +88,22 @@ class Exchange(Entry):
             key=self.key,
             content=self.content(),
             recipe=self.recipe,
+            tells=True,
             postings=tuple(postings),
             must_be_open=must_be_open,
             valid_until=self.expires_at,
         )
+
+    def left(self, given_back: Sequence[int]) -> int:
+        """What is left of what was sold."""
+        return self.amount_minor - given_back[0]
+
+    def parts(self, amount_minor: int, given_back: Sequence[int]) -> Sequence[int]:
+        """What is due for all that is then sold back, less what came back before: the number of parts is no matter."""
+        sold_back = given_back[0] + amount_minor
+        at_the_rate = ceil(exactly(sold_back, self.currency, self.bought_currency, self.rate))
+        due = (sold_back, min(at_the_rate, self.bought_minor), self.spread_minor * sold_back // self.amount_minor)
+        return [all - before for all, before in zip(due, given_back, strict=False)]  # without a spread, two postings
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +146,11 @@ def at_quote(
 
 def converted(amount_minor: int, currency: str, into: str, rate: str) -> int:
     """What an amount comes to at an exact rate, rounded down to a whole minor unit. Raises MalformedRequest."""
+    return int(exactly(amount_minor, currency, into, rate))
+
+
+def exactly(amount_minor: int, currency: str, into: str, rate: str) -> Fraction:
+    """The same before it is rounded."""
     if not isinstance(rate, str) or not _RATE.fullmatch(rate) or Fraction(rate) == 0:
         raise MalformedRequest(f"rate {rate!r} is not a positive decimal such as 0.9215")
-    exact = amount_minor * Fraction(rate) * Fraction(10) ** (decimals(into) - decimals(currency))
-    return int(exact)
+    return amount_minor * Fraction(rate) * Fraction(10) ** (decimals(into) - decimals(currency))

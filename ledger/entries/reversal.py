@@ -43,6 +43,7 @@ class Reversal(Entry):
             key=self.key,
             content=self.content(),
             recipe=self.recipe,
+            tells=True,
             postings=(Posting(self.source, self.destination, self.amount_minor, self.currency),),
             must_be_open={self.source: self.currency, self.destination: self.currency},
             reverses=self.reverses,

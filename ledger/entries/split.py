@@ -4,7 +4,8 @@
 
 Percents are of the whole amount. What they come to is rounded by largest remainder: everyone gets what is due rounded
 down, and the units that are left go to those who lost most by that, the first of equals first. So not a minor unit is
-lost, and nobody gets more than one unit more or less than is due.
+lost, and nobody gets more than one unit more or less than is due. What is given back of a split is divided
+in the same way.
 """
 
 import re
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, ClassVar, NamedTuple
 
-from ledger.entries.entry import Entry
+from ledger.entries.reversible import Reversible
 from ledger.errors import MalformedRequest
 from ledger.fingerprint import Content
 from ledger.keys import Leg, check_account_id, check_id
@@ -35,13 +36,12 @@ class Share(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Split(Entry):
+class Split(Reversible):
     """One account pays many. Raises MalformedRequest when it could never be done."""
 
     leg: ClassVar[Leg] = Leg.SPLIT
     recipe: ClassVar[str] = "split-v1"
 
-    source: str
     currency: str
     shares: tuple[Share, ...]
 
@@ -86,9 +86,19 @@ class Split(Entry):
             key=self.key,
             content=self.content(),
             recipe=self.recipe,
+            tells=True,
             postings=tuple(Posting(self.source, to, amount, self.currency) for to, amount in self.shares),
             must_be_open={self.source: self.currency, **{to: self.currency for to, _ in self.shares}},
         )
+
+    def left(self, given_back: Sequence[int]) -> int:
+        """What is left of all shares."""
+        return self.amount_minor - sum(given_back)
+
+    def parts(self, amount_minor: int, given_back: Sequence[int]) -> Sequence[int]:
+        """In proportion to what is left of each share, by largest remainder."""
+        rest = [share.amount_minor - before for share, before in zip(self.shares, given_back, strict=True)]
+        return _largest_remainder([Fraction(amount_minor * each, sum(rest)) for each in rest])
 
 
 def shares_of(amount_minor: int, currency: str, asked: Sequence[tuple[str, str]]) -> tuple[Share, ...]:

@@ -4,6 +4,7 @@ This is "set", not "add": whoever asks twice under two ids moves money once, bec
 much it is, is decided with both accounts locked, so that no posting can come between the look and the movement.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,7 +12,7 @@ from ledger.entries.entry import Entry
 from ledger.errors import MalformedRequest
 from ledger.keys import Leg, check_account_id, check_id
 from ledger.money import MAX_MINOR, decimals
-from ledger.operation import Operation, Target
+from ledger.operation import Operation, Posting, Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +39,21 @@ class TargetBalance(Entry):
         if self.account == self.counterpart:
             raise MalformedRequest(f"account and counterpart are the same account, {self.account!r}")
 
+    def is_moved_by(self, postings: Sequence[Posting]) -> bool:
+        """None at all, or one between its two accounts."""
+        between = {self.account, self.counterpart}
+        return not postings or all(
+            (len(postings), {p.debit_account_id, p.credit_account_id}, p.currency) == (1, between, self.currency)
+            for p in postings
+        )
+
     def operation(self) -> Operation:
         """One posting or none, under `<id>/target`."""
         return Operation(
             key=self.key,
             content=self.content(),
             recipe=self.recipe,
+            tells=True,
             must_be_open={self.account: self.currency, self.counterpart: self.currency},
             brings=Target(self.account, self.target_minor, self.counterpart, self.currency),
         )

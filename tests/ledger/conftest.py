@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ledger.approval import Approval
 from ledger.audit import audit
 from ledger.book import Ledger
-from ledger.entries import Reversal
+from ledger.entries import EntryReversal, Reversal, Share, Split
 from ledger.limits import SetLimits
 from ledger.operation import OpenAccount
 from ledger.operations import approve, credit, debit, deposit
@@ -25,6 +25,8 @@ async def connection(ledger: Ledger) -> AsyncIterator[AsyncConnection]:
     await ledger.apply(approve(Approval(settled, "carol", "ann")))
     await ledger.apply_all([debit(settled), credit(settled), debit(a_transfer("debited"))])
     await ledger.apply(Reversal("back", "settled", "bob", "alice", 1_00, "USD").operation())
+    shared = Split("shared", "alice", "USD", (Share("bob", 2_00), Share("carol", 1_00)))
+    await ledger.apply_all([shared.operation(), EntryReversal.of_entry("back-shared", shared, 1_00).operation()])
     async with ledger.engine.connect() as connection:
         await connection.begin()
         yield connection

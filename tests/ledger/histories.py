@@ -6,7 +6,7 @@ from collections.abc import Callable
 from ledger.account import AccountStatus, Guard
 from ledger.approval import Approval
 from ledger.book import Ledger
-from ledger.entries import Entry, Quote, Reversal, Share, Split, TargetBalance, at_quote
+from ledger.entries import Entry, EntryReversal, Quote, Reversal, Share, Split, TargetBalance, at_quote
 from ledger.errors import OutOfOrder
 from ledger.fingerprint import HOLD, PAYOUT
 from ledger.limits import SetLimits
@@ -37,8 +37,9 @@ async def a_story(ledger: Ledger) -> None:
 
 
 async def a_story_with_entries(ledger: Ledger) -> None:
-    """The same, and then a split P1, an exchange X1, a reversal V1 of S1, a target B1, and a refused split P2; of the
-    holds H1 is captured in part, H2 voided, H3 captured whole, and H4 still held; and four payouts.
+    """The same, and then a split P1, an exchange X1, reversals of them (V2, V3, V4) and of S1 (V1), a target B1; P2 is
+    refused and P3 called off. Of the holds H1 is captured in part, H2 voided, H3 captured whole, and H4 still held; and
+    four payouts.
 
     At last L1 settled and L2 refunded, within limits of Alice's and with Carol's approval.
     """
@@ -47,14 +48,21 @@ async def a_story_with_entries(ledger: Ledger) -> None:
     await ledger.apply_all([OpenAccount(id, id.rpartition(":")[2]) for id in ("fx:USD", "fx:EUR", "fx-spread:EUR")])
     await ledger.apply(deposit("first-fx", "fx:EUR", 100_00, "EUR"))
     quote = Quote("Q1", "0.9215", "0.93", 2**62, "fx")
+    shared = Split("P1", "alice", "USD", (Share("bob", 3_00), Share("dora", 2_00)))
+    exchanged = at_quote(quote, "X1", "alice", "anna", 10_00, "USD", "EUR")
     entries: list[Entry] = [
-        Split("P1", "alice", "USD", (Share("bob", 3_00), Share("dora", 2_00))),
-        at_quote(quote, "X1", "alice", "anna", 10_00, "USD", "EUR"),
+        shared,
+        exchanged,
+        EntryReversal.of_entry("V2", shared, 1_01),
+        EntryReversal.of_entry("V3", shared, 1_01),
+        EntryReversal.of_entry("V4", exchanged, 3_33),
         Reversal("V1", "S1", "bob", "alice", 5_00, "USD"),
         TargetBalance("B1", "dora", 1_00, "bob", "USD"),
         Split("P2", "dora", "USD", (Share("bob", 3_00), Share("alice", 2_00))),
     ]
     await ledger.apply_all([entry.operation() for entry in entries])
+    called_off = Split("P3", "alice", "USD", (Share("bob", 1_00),))
+    await ledger.apply_all([called_off.cancellation("cancelled", "ça va"), called_off.operation()])
     holds = [a_transfer(f"H{number}") for number in range(1, 5)]
     await ledger.apply_all([hold(each, HOLD, {"expires_at": 2**50}) for each in holds])
     await ledger.apply_all([capture(holds[0], 20_00), refund(holds[1], "voided"), capture(holds[2], 25_00)])

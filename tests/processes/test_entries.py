@@ -24,6 +24,11 @@ async def test_a_split_is_paid_once_and_the_same_command_again_is_told_the_same(
     assert other.json["detail"] == "shares: bob/975 fees/25 -> bob/970 fees/30"
     assert await running.balances("alice", "bob", "fees") == [90_00, 9_75, 25]
     assert (await running.starter("status", "S1", "--json")).json == again.json
+    late = await running.starter("cancel", "S1", "--json")
+    assert (late.exit, late.json["cancel"], late.json["status"]) == (0, "too_late", "settled")
+    told = await running.starter("explain", "S1", "--json")
+    assert (told.exit, told.json["kind"], told.json["verdict"]) == (0, "split", "moved_once")
+    assert {line["source"] for line in told.json["timeline"]} == {"temporal", "ledger", "notify"}
 
 
 @only_sqlite
@@ -40,6 +45,26 @@ async def test_a_transfer_is_reversed_in_parts_but_never_beyond_what_it_was(runn
     assert [said.exit for said in (part, all_of_it, unknown, too_much)] == [0, 3, 3, 2]
     assert (all_of_it.json["reason"], unknown.json["reason"]) == ("exceeds_original", "transfer_not_found")
     assert await running.balances("alice", "bob") == [80_00, 20_00]
+
+
+@only_sqlite
+async def test_a_split_is_reversed_in_parts_under_ids_of_their_own(running: Folder) -> None:
+    """
+    The amount is what comes back to who paid; 2 for an id that names a transfer as well, until it is said which.
+    """
+    await running.starter("open-account", "fees", "--currency", "USD")
+    await running.starter(*SPLIT, "--to", "fees=2.5%")
+    part = await running.starter("reverse", "--id", "R1", "--of", "S1", "--amount", "4.00", "--json")
+    again = await running.starter("reverse", "--id", "R1", "--of", "S1", "--amount", "4.00", "--json")
+    await running.starter("transfer", "--id", "S1", "--from", "alice", "--to", "bob", "--amount", "1.00")
+    which = await running.starter("reverse", "--id", "R2", "--of", "S1", "--json")
+    of_a_reversal = await running.starter("reverse", "--id", "R2", "--of", "R1", "--json")
+    too_much = await running.starter("reverse", "--id", "R2", "--of", "S1", "--kind", "split", "--json")
+
+    assert [said.exit for said in (part, again, which, of_a_reversal, too_much)] == [0, 0, 2, 3, 3]
+    assert (part.json["reverses"], again.json["replayed"]) == ("S1/split", True)
+    assert too_much.json["reason"] == "exceeds_original"
+    assert await running.balances("alice", "bob", "fees") == [93_00, 6_85, 15]
 
 
 @only_sqlite

@@ -42,6 +42,10 @@ ROWS: dict[str, dict[str, Any]] = {
     "reversals": {
         "operation_key": "settled/credit", "transfer_id": "settled", "amount_minor": 5, "recorded_at": 1,
     },
+    "entry_reversals": {
+        "operation_key": "settled/credit", "position": 0, "original_key": "shared/split", "amount_minor": 5,
+        "recorded_at": 1,
+    },
     "limit_uses": {"operation_key": "settled/credit", "account_id": "alice", "used_at": 1, "amount_minor": 5},
     "approvals": {
         "operation_key": "settled/debit", "transfer_id": "T", "approver": "bob", "initiator": "ann", "asked": "{}",

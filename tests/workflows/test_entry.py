@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from pydantic import ValidationError
@@ -11,9 +12,10 @@ from engine.submitting import KeyReused, result_of
 from ledger.entries import Share, Split, TargetBalance
 from ledger.entries.split import MOST_SHARES
 from ledger.errors import MalformedRequest
-from ledger.operation import OpenAccount
+from ledger.operation import OpenAccount, OutcomeKind
 from tests.support.bank import PATIENCE, Bank
 from tests.support.databases import both_databases, only_sqlite
+from tests.workflows.endings_entries import called_off_while_silent
 
 
 @both_databases
@@ -138,18 +140,98 @@ async def test_a_malformed_entry_that_reaches_the_worker_ends_its_workflow(bank:
     assert await bank.balances("alice", "bob") == [100_00, 0]
 
 
-async def test_nothing_of_an_entry_is_left_to_a_cancel(bank: Bank) -> None:
+@pytest.mark.parametrize("before", [True, False])
+async def test_a_cancel_while_an_entry_is_being_written_is_too_late(bank: Bank, before: bool) -> None:
     """
-    It happens whole in one step: a cancel that comes while its answer is lost changes nothing about it.
+    The attempt is let finish, so that its effect is known. It happens whole in one step: nothing is left to a cancel.
     """
-    gate = bank.gates.close("enter", before=False)
+    gate = bank.gates.close("enter", before=before)
     split = bank.split()
     submitted = await bank.submitter.enter(EntryRequest.of(split))
     await gate.reached.wait()
-    await bank.client.get_workflow_handle(submitted.workflow_id).cancel()
+    await bank.submitter.cancel_workflow(submitted.workflow_id, "changed my mind")
     gate.open.set()
 
     outcome = await bank.submitter.outcome(submitted, LegOutcome, PATIENCE)
 
     assert outcome.applied
     assert await bank.balances("alice", "bob", "carol") == [75_00, 20_00, 5_00]
+    assert bank.notifier.keys(split.id) == [f"{split.key}/notify/settled"]
+
+
+async def test_an_entry_that_is_called_off_before_any_worker_has_it_never_happens(idle_bank: Bank) -> None:
+    """
+    No attempt is made; the fence is under its key, and the outside is told why.
+    """
+    split = idle_bank.split()
+    submitted = await idle_bank.submitter.enter(EntryRequest.of(split))
+    await idle_bank.submitter.cancel_workflow(submitted.workflow_id, "wrong shares")
+
+    async with idle_bank.working():
+        outcome = await idle_bank.submitter.outcome(submitted, LegOutcome, PATIENCE)
+
+    assert (outcome.kind, outcome.detail) == (OutcomeKind.FENCED, "cancelled: wrong shares")
+    assert idle_bank.gates.attempts.get("enter", 0) == 0
+    assert (await idle_bank.ledger.apply(split.operation())).fenced
+    assert await idle_bank.balances("alice", "bob", "carol") == [100_00, 0, 0]
+    assert idle_bank.notifier.keys(split.id) == [f"{split.key}/notify/cancelled"]
+
+
+@pytest.mark.parametrize(
+    ("site", "kind", "alice"),
+    [("ledger.before_transaction", OutcomeKind.FENCED, 100_00), ("ledger.after_commit", OutcomeKind.APPLIED, 75_00)],
+)
+async def test_a_cancel_while_the_books_are_silent_about_an_entry(
+    bank: Bank, site: str, kind: OutcomeKind, alice: int
+) -> None:
+    """
+    The fence settles what the silence left open: either it never happens, or it had, and then it is too late.
+    """
+    id = await called_off_while_silent(bank, "silent", site)
+
+    again = await bank.enter(bank.split("silent"))
+
+    assert id == f"split/{bank.split('silent').id}"
+    assert (again.kind, again.replayed) == (kind, True)
+    assert await bank.balances("alice") == [alice]
+
+
+async def test_a_refused_entry_is_told_too_and_asking_again_tells_nobody(bank: Bank) -> None:
+    """
+    The second submission finds both the outcome and the notification, which has arrived.
+    """
+    split = bank.split(bob=900_00)
+    await bank.enter(split)
+    again = await bank.submitter.outcome(await bank.reset_workflow(f"split/{split.id}"), LegOutcome, PATIENCE)
+
+    assert (again.replayed, again.code) == (True, "insufficient_funds")
+
+    assert bank.notifier.keys(split.id) == [f"{split.key}/notify/rejected"]
+
+
+@only_sqlite
+async def test_the_notification_of_an_entry_that_nobody_took_is_found_by_the_sweep(bank: Bank) -> None:
+    """
+    It was made by somebody who then died: the outbox has it, and the sweep starts a workflow for it.
+    """
+    split = bank.split()
+    await bank.ledger.apply(split.operation())
+
+    summary = await bank.sweep()
+    await bank.client.get_workflow_handle(f"notification/{split.key}/notify/settled").result()
+
+    assert summary.notifications_restarted == 1
+    assert bank.notifier.keys(split.id) == [f"{split.key}/notify/settled"]
+
+
+async def test_an_entry_from_before_there_were_notifications_is_told_to_nobody(bank: Bank) -> None:
+    """
+    Its outcome is given back; the outbox has nothing of it, and nothing waits for that.
+    """
+    split = bank.split()
+    await bank.ledger.apply(replace(split.operation(), tells=False))
+
+    outcome = await bank.enter(split)
+
+    assert (outcome.applied, outcome.replayed, outcome.notification) == (True, True, None)
+    assert bank.notifier.keys(split.id) == []

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from activities.messages import TransferRequest
 from cli.explaining import Explanation
 from engine.history import runs_of
+from engine.submitting import workflow_id
 from ledger import operations
 from ledger.account import AccountStatus
 from ledger.effects import Verdict
@@ -17,7 +18,7 @@ from tests.support.databases import both_databases
 
 async def explain(bank: Bank, request: TransferRequest) -> Explanation:
     """All about a transfer."""
-    runs = await runs_of(bank.client, request.transfer_id)
+    runs = await runs_of(bank.client, workflow_id(request.transfer_id))
     return Explanation(request.transfer_id, await read_story(bank.ledger, request.transfer_id), runs)
 
 

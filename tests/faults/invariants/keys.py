@@ -64,6 +64,9 @@ def _other_content(rows: Rows) -> Iterator[str]:
         elif _APPROVAL in key:  # it may be there before its transfer, and belongs to none
             if operation["transfer_id"] is not None or leg != asked.get("approver"):
                 yield f"{key} was asked {asked}, for transfer {operation['transfer_id']}"
+        elif leg == "cancel" and _leg(key.removesuffix("/cancel")) in entries.KINDS:  # of an entry: `_wrong_fences`
+            if operation["transfer_id"] is not None:
+                yield f"{key} is the cancel of an entry, and belongs to transfer {operation['transfer_id']}"
         elif leg not in _OF_NO_TRANSFER and (transfer is None or key != f"{transfer['id']}/{leg}"):
             yield f"{key} belongs to transfer {operation['transfer_id']}, which has no such key"
         elif transfer is not None and asked != (due_content := _content(transfer) | _terms(transfer, operation, asked)):
@@ -124,7 +127,8 @@ def _wrong_fences(rows: Rows) -> Iterator[str]:
         owner, _, leg = key.rpartition("/")
         if operation["outcome"] == "fenced":
             by = operations.get(operation["code"])
-            if operation["code"] != f"{owner}/{FENCED_BY.get(leg)}" or by is None or by["outcome"] != "applied":
+            fence = f"{key}/cancel" if leg in entries.KINDS else f"{owner}/{FENCED_BY.get(leg)}"
+            if operation["code"] != fence or by is None or by["outcome"] != "applied":
                 yield f"{key} is fenced by {operation['code']}, which is {by['outcome'] if by else 'missing'}"
             elif by["recorded_at"] != operation["recorded_at"]:
                 yield f"{key} was fenced at {operation['recorded_at']}, {by['key']} applied at {by['recorded_at']}"
@@ -135,7 +139,7 @@ def _wrong_fences(rows: Rows) -> Iterator[str]:
 def _missing_fence(operations: dict[str, Row], owner: str, leg: str) -> Iterator[str]:
     """A credit that was rejected needs no fence before its refund: its key says already that it never applies."""
     (fenced,) = (each for each, by in FENCED_BY.items() if by == leg)
-    key = f"{owner}/{fenced}"
+    key = owner if _leg(owner) in entries.KINDS else f"{owner}/{fenced}"
     outcome = operations[key]["outcome"] if key in operations else "missing"
     if outcome not in (("fenced", "rejected") if leg == "refund" else ("fenced",)):
         yield f"{owner}/{leg} has applied, and {key} is {outcome}: it could still apply"

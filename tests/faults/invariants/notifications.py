@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from tests.faults.evidence import Evidence, Row, Rows
 from tests.faults.invariants import lookup
+from tests.faults.invariants.entries import KINDS
 from tests.faults.invariants.lookup import TERMINAL
 
 ISO20022 = {"settled": "ACSC", "rejected": "RJCT", "refunded": "RJCT", "cancelled": "CANC"}
@@ -26,7 +27,10 @@ def _wrong_outbox(rows: Rows) -> Iterator[str]:
         due = [f"{id}/notify/{transfer['status']}"] if transfer["status"] in TERMINAL else []
         if (keys := [row["key"] for row in told.get(id, ())]) != due:
             yield f"{id} is {transfer['status']}, and the outbox has {keys}"
+    yield from _wrong_of_entries(rows)
     for row in rows.notifications:
+        if row["transfer_id"] is None:
+            continue
         transfer_row = transfers.get(row["transfer_id"])
         if transfer_row is None:
             yield f"{row['key']} is in the outbox, and its transfer is in no book"
@@ -34,6 +38,25 @@ def _wrong_outbox(rows: Rows) -> Iterator[str]:
             yield f"{row['key']} says {row['body']}; it must be {due_body}"
         elif row["recorded_at"] != transfer_row["changed_at"]:
             yield f"{row['key']} was recorded at another instant than the end of its transfer"
+
+
+def _wrong_of_entries(rows: Rows) -> Iterator[str]:
+    """An entry has the notification of its ending from its own instant on, and nothing else is without a transfer."""
+    due = {}
+    for row in rows.operations:
+        id, _, kind = row["key"].partition("/")
+        if kind in KINDS:
+            status = {"applied": "settled", "rejected": "rejected", "fenced": "cancelled"}[row["outcome"]]
+            why = str(row["detail"]).partition(": ")[0] if status == "cancelled" else row["code"]
+            said = {"type": f"{kind}.{status}", "id": id, "kind": kind, "status": status, "reason": why}
+            said |= {"iso20022_status": ISO20022[status], "detail": row["detail"], **json.loads(row["fingerprint"])}
+            due[f"{row['key']}/notify/{status}"] = said, row["recorded_at"]
+    told = {
+        row["key"]: (_body(row["body"]), row["recorded_at"]) for row in rows.notifications if not row["transfer_id"]
+    }
+    yield from (f"{key} is not in the outbox" for key in due.keys() - told.keys())
+    yield from (f"{key} is in the outbox, and no such entry ended so" for key in told.keys() - due.keys())
+    yield from (f"{key} says {told[key]}; it must be {due[key]}" for key in due.keys() & told if due[key] != told[key])
 
 
 def _body(text: str) -> object:
@@ -68,7 +91,7 @@ def _wrong_deliveries(evidence: Evidence) -> Iterator[str]:
     endings: defaultdict[str, set[str]] = defaultdict(set)
     for delivery in evidence.deliveries:
         row = outbox.get(delivery.key)
-        endings[delivery.key.partition("/")[0]].add(delivery.key)
+        endings[delivery.key.rpartition("/notify/")[0]].add(delivery.key)
         if row is None:
             yield f"{delivery.key} was delivered, and is not in the outbox"
         elif row["body"] != delivery.body:
@@ -99,6 +122,8 @@ def _undelivered(evidence: Evidence) -> Iterator[str]:
         id, key = row["transfer_id"], row["key"]
         if row["delivered_at"] is not None and key not in taken:
             yield f"{key} is marked as delivered, and the receiver has not got it"
-        nobody_works_on_it = evidence.executions and not running & {f"transfer/{id}", f"notification/{key}"}
+        owner, _, kind = key.rpartition("/notify/")[0].partition("/")
+        workflow = f"{kind}/{owner}" if id is None else f"transfer/{id}"
+        nobody_works_on_it = evidence.executions and not running & {workflow, f"notification/{key}"}
         if row["delivered_at"] is None and nobody_works_on_it and id not in evidence.wrecked:
             yield f"{key} is not delivered, and nobody is working on it"

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ledger import book, bulk, database, migrations, schema, store
 from ledger.books import Books, Changes
+from ledger.named import named
 from ledger.operation import Request
 
 
@@ -42,7 +43,7 @@ def check_then_insert() -> None:
 
     def looked_up_first(connection: Connection, batch: Sequence[Request]) -> Books:
         batch = list(batch)
-        _, keys, transfers = store._names(batch)
+        _, keys, transfers = named(batch)
         known = [row.key for row in store._rows(connection, schema.operations, "key", keys)] if keys else []
         moved = [row.id for row in store._rows(connection, schema.transfers, "id", transfers)] if transfers else []
         books = load(connection, batch)
