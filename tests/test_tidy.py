@@ -36,7 +36,8 @@ PURE = {
     "ledger/entries/entry.py", "ledger/entries/exchange.py", "ledger/entries/giving_back.py",
     "ledger/entries/reversal.py", "ledger/entries/reversible.py", "ledger/entries/split.py", "ledger/entries/target.py",
     "ledger/errors.py", "ledger/fingerprint.py", "ledger/keys.py", "ledger/limits.py", "ledger/money.py",
-    "ledger/named.py", "ledger/notification.py", "ledger/obstacles.py", "ledger/operation.py", "ledger/operations.py", "ledger/payouts.py",
+    "ledger/named.py", "ledger/notification.py", "ledger/obstacles.py", "ledger/operation.py", "ledger/operations.py",
+    "ledger/payouts.py",
     "ledger/rejections.py", "ledger/rules.py", "ledger/settling.py", "ledger/transfer.py", "ledger/worked_out.py",
 }  # fmt: skip  # a set is read as one thing
 """The rules of money: no database, no event loop, no clock. They may import each other and the standard library."""
