@@ -192,7 +192,7 @@ def test_every_code_of_the_picture_can_be_brought_about() -> None:
     others = {Code.TOTAL_OVERFLOW, Code.ALREADY_CREDITED, Code.ALREADY_DEBITED, Code.ALREADY_REJECTED}
     of_settings, of_payouts = {Code.ACCOUNT_DIFFERS}, {Code.ALREADY_SUBMITTED}
     of_entries = {Code.QUOTE_EXPIRED, Code.TRANSFER_NOT_FOUND, Code.NOT_SETTLED}
-    of_entries |= {Code.DIFFERS_FROM_ORIGINAL, Code.EXCEEDS_ORIGINAL}
+    of_entries |= {Code.DIFFERS_FROM_ORIGINAL, Code.EXCEEDS_ORIGINAL, Code.ENTRY_NOT_FOUND, Code.ALREADY_ENTERED}
 
     of_limits = {Code.LIMIT_EXCEEDED, Code.APPROVAL_REQUIRED}  # `test_limits.py`, `test_approval.py`
     assert rejected | others | of_settings | of_payouts | of_entries | of_limits == set(Code)

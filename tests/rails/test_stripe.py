@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from rails.callbacks import BadCallback, BadSignature, GivenBack, stripe_reader
+from rails.callbacks import BadCallback, BadSignature, GivenBack, Spoken, stripe_reader
 from rails.rail import Accepted, KeyTooOld, NoAnswer, NotKnown, Payment, Rejected, pay
 from rails.stripe import StripeRail
 from tests.rails.stripe_stand_in import Front, installed, stripe_stand_in
@@ -143,7 +143,8 @@ def test_a_failed_payout_is_a_return() -> None:
     ours, others = {"durable_transfers_key": "P1/submit"}, {"order": "7"}
 
     assert read(*_callback(_event("payout.failed", ours))) == GivenBack("stripe", "po_1", "P1/submit")
-    assert read(*_callback(_event("payout.paid", ours))) is None
+    assert read(*_callback(_event("payout.paid", ours))) == Spoken("stripe", "evt_1", "P1/submit")
+    assert read(*_callback(_event("payout.updated", ours))) is None
     assert read(*_callback(_event("payout.failed", others))) is None
     with pytest.raises(BadCallback):
         read(*_callback({"type": "payout.failed"}))
