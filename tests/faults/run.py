@@ -25,6 +25,8 @@ class Part:
     limit_seconds: float = 600
     takes_seconds: float = 60
     """About how long, beside others on two cores: the longest are begun first, so that nobody waits for one alone."""
+    takes_places: int = 1
+    """Of those that `--jobs` gives: more, if it has many processes that must all come to their turn."""
 
 
 @dataclass
@@ -75,6 +77,7 @@ PARTS = (
         "The storm: many clients, few accounts, everything breaks at once",
         limit_seconds=900,
         takes_seconds=270,
+        takes_places=2,
     ),
     Part("duplicates", "Duplicates: one id a hundred times at once, and with other content"),
     Part("restores", "Restores: an older ledger, an older Temporal, retention over"),

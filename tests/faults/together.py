@@ -46,11 +46,18 @@ async def run(arguments: argparse.Namespace) -> int:
         for database in part.databases
         if not arguments.database or database in arguments.database
     ]
-    jobs = asyncio.Semaphore(arguments.jobs)
+    places, in_line = asyncio.Semaphore(arguments.jobs), asyncio.Lock()
 
     async def one(part: Part, database: str) -> Ended:
-        async with jobs:
+        takes = min(part.takes_places, arguments.jobs)
+        async with in_line:  # one at a time, so that two that take several places do not wait for each other
+            for _ in range(takes):
+                await places.acquire()
+        try:
             ended = await _alone(arguments, part, database)
+        finally:
+            for _ in range(takes):
+                places.release()
         _tell(console, ended)
         return ended
 

@@ -37,8 +37,10 @@ OF_ENTRIES = frozenset(
 )
 """What only a movement of one step is told. They never become a transfer's reason either."""
 
-LATE_LEGS = frozenset({"already_credited", "already_debited", "already_rejected"})
-"""What a refund or a cancel is told when another leg was first. They never become a transfer's reason."""
+LATE_LEGS = frozenset(
+    {"already_credited", "already_debited", "already_rejected", "already_submitted", "already_entered"}
+)
+"""What a refund, a cancel or a recall is told when what it would undo was first. They never become a reason."""
 
 REASONS: dict[str, frozenset[str | None]] = {
     "settled": frozenset({None}),

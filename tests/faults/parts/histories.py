@@ -42,15 +42,28 @@ QUICK = ("settled", "refunded")
 NOTHING_MOVED = [100_00, 0, 0, 0]
 """Alice, Bob, Carol, transit."""
 
-SETTLED, SPLIT = [75_00, 25_00, 0, 0], [75_00, 20_00, 5_00, 0]
+SETTLED, SPLIT, PAID_OUT = [75_00, 25_00, 0, 0], [75_00, 20_00, 5_00, 0], [75_00, 0, 0, 0]
 BALANCES = dict.fromkeys(
     (
         *("settled", "cancelled_too_late", "answered_from_the_ledger", "key_reused", "told_later", "notification"),
-        *("swept", "finished_after_a_sweep", "settled_when_due"),
+        *("swept", "finished_after_a_sweep", "settled_when_due", "settled_by_express", "express_that_was_silent"),
+        *("approved", "approved_and_due_later", "approval_not_needed"),
     ),
     SETTLED,
 )
-BALANCES |= {"deposited": [101_00, 0, 0, 0], "entered": SPLIT, "entry_reused": SPLIT}
+BALANCES |= dict.fromkeys(("entered", "entry_reused", "entry_told", "entry_called_off_too_late"), SPLIT)
+BALANCES |= dict.fromkeys(
+    ("paid_out", "payout_cancelled_too_late", "payout_cancelled_in_its_second_run", "payout_decided_paid"),
+    PAID_OUT,
+)
+BALANCES |= {
+    "deposited": [101_00, 0, 0, 0],
+    "entry_given_back": [76_00, 19_20, 4_80, 0],
+    "captured_in_part": [80_00, 20_00, 0, 0],
+    "occurrence_paid": [90_00, 10_00, 0, 0],
+    "occurrence_reused": [90_00, 0, 0, 10_00],  # what the books know of its id was debited, and goes no further
+    "chunk_settled": [99_00, 1_00, 0, 0],
+}
 """How each ending leaves the books; those that are not named move nothing."""
 
 
@@ -93,7 +106,9 @@ async def _bank(run: Run, client: Client, trial: Trial, balances: list[int] | No
         trial.problems.extend(str(violation) for violation in violations(Evidence(rows)))
         ended = sum(row["status"] in ("settled", "refunded", "rejected", "cancelled") for row in rows.transfers)
         total = len(rows.transfers)
-        run.record.effects(total, lost=0, doubled=int(have[3] != 0), stuck=total - ended, contradictory=0)
+        left = int(balances is not None and balances[3] != 0)  # begun by the ending itself, with nobody to go on
+        doubled = int(balances is not None and have != balances)
+        run.record.effects(total, lost=0, doubled=doubled, stuck=total - ended - left, contradictory=0)
 
 
 async def _replay(run: Run, trial: Trial, whole: WorkflowHistory) -> None:
@@ -111,7 +126,7 @@ async def _replay(run: Run, trial: Trial, whole: WorkflowHistory) -> None:
             replayed += 1
             if result.replay_failure is not None:
                 trial.problems.append(f"I13: {len(result.history.events)} events: {result.replay_failure}")
-    trial.expect(replayed == len(lengths) > 3, f"{replayed} of {len(lengths)} were replayed")
+    trial.expect(replayed == len(lengths) > 1, f"{replayed} of {len(lengths)} were replayed")
     run.record.figure("histories: prefixes replayed", replayed)
 
 

@@ -10,6 +10,7 @@ one can be cut off while the other works on.
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -48,17 +49,27 @@ class Hand:
     """The failpoints of its present life."""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     exits: list[int] = field(default_factory=list)
+    start_took: float = 0.0
+    """How long its last start took, in seconds: on a busy machine many times what its work would take."""
+    ready_at: float = 0.0
 
     async def start(self, armed: str = "") -> None:
         """Start it, with these failpoints armed, and again if what it needs is not there yet."""
+        begun = time.monotonic()
         async with asyncio.timeout(PATIENCE):
             while True:
                 self.armed = armed
                 with suppress(RuntimeError):
                     await self.worker.start({failpoints.ENVIRONMENT: armed})
+                    self.ready_at = time.monotonic()
+                    self.start_took = self.ready_at - begun
                     return
                 self.note_exit()
                 await asyncio.sleep(0.2)
+
+    def rest(self) -> float:
+        """How long it should be left alone before it may end again, in seconds: it is to work longer than it starts."""
+        return self.ready_at + 2 * self.start_took - time.monotonic()
 
     def note_exit(self) -> None:
         """Remember how its last life ended."""

@@ -118,6 +118,7 @@ class Nemesis:
     async def _kill_worker(self, fault: PlannedFault) -> None:
         hand = self._hand(fault)
         async with hand.lock:
+            await self._hold(hand.rest())
             self._fires(fault, hand.worker.name)
             await hand.worker.kill()
             hand.note_exit()
@@ -128,6 +129,7 @@ class Nemesis:
         """A deploy: it drains, and its successor starts."""
         hand = self._hand(fault)
         async with hand.lock:
+            await self._hold(hand.rest())
             if not armed:
                 self._fires(fault, hand.worker.name)
             begun = time.monotonic()
