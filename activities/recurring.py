@@ -7,8 +7,9 @@ An occurrence is paid at most once because its transfer's id is made of nothing 
 """
 
 from collections.abc import Awaitable
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from pydantic import StrictInt, StrictStr, model_validator
 from temporalio import activity
@@ -18,6 +19,7 @@ from activities.recurrence import Recurrence, occurrence_id, recurrence
 from ledger.errors import MalformedRequest
 from ledger.fingerprint import CURRENT
 from ledger.keys import OCCURRENCE_LENGTH, Leg, check_id, operation_key
+from ledger.money import parse_amount
 from ledger.reader import Reader
 from ledger.transfer import Transfer
 
@@ -27,7 +29,8 @@ _LONGEST_ID = 128 - OCCURRENCE_LENGTH
 class RecurringOrder(Asked):
     """Move `amount_minor` (minor units) from `source` to `destination` whenever it recurs, once per occurrence.
 
-    It recurs by `cron` or `every_seconds`, in UTC, and not before `starting_at` (microseconds since 1970).
+    It recurs by `cron` or `every_seconds`, in UTC, and not before `starting_at` (microseconds since 1970). `version`
+    grows by one with every change.
     """
 
     recurring_id: StrictStr
@@ -38,6 +41,7 @@ class RecurringOrder(Asked):
     cron: StrictStr | None = None
     every_seconds: StrictInt | None = None
     starting_at: Instant | None = None
+    version: StrictInt = 1
 
     @model_validator(mode="after")
     def _could_be_done(self) -> Self:
@@ -63,7 +67,7 @@ class RecurringOrder(Asked):
 
     def content(self) -> dict[str, str | int | None]:
         """What a second order of the same id must repeat."""
-        return self.model_dump(exclude={"recurring_id"})
+        return self.model_dump(exclude={"recurring_id", "version"})
 
     def occurrence(self, nominal: datetime) -> TransferRequest:
         """The transfer that an occurrence is. The same id for the same nominal time, whatever else was changed."""
@@ -74,6 +78,51 @@ class RecurringOrder(Asked):
             amount_minor=self.amount_minor,
             currency=self.currency,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class OrderChange:
+    """What an order shall have from now on; None leaves what stands there. `amount` is in the order's currency.
+
+    With an `expected_version`, only if the order is still at that version, or is as wanted already.
+    """
+
+    source: str | None = None
+    destination: str | None = None
+    amount: str | None = None
+    cron: str | None = None
+    every_seconds: int | None = None
+    starting_at: int | None = None
+    expected_version: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self._set():
+            raise MalformedRequest("nothing to change: say --from, --to, --amount, --cron, --every or --starting")
+        if self.cron is not None and self.every_seconds is not None:
+            raise MalformedRequest("something recurs by a cron or by an interval: --cron or --every, not both")
+
+    def of(self, order: RecurringOrder) -> RecurringOrder:
+        """The order as it shall be, in its next version; itself if it is so already. Raises MalformedRequest."""
+        changed = RecurringOrder.model_validate(order.model_dump() | self._wanted(order.currency))
+        if changed.content() == order.content():
+            return order
+        return changed.model_copy(update={"version": order.version + 1})
+
+    def fits(self, order: RecurringOrder) -> bool:
+        """Whether the order may be changed, or is as wanted already."""
+        return self.expected_version in (None, order.version) or self.of(order) == order
+
+    def _set(self) -> dict[str, Any]:
+        values = {name: getattr(self, name) for name in self.__slots__ if name != "expected_version"}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def _wanted(self, currency: str) -> dict[str, Any]:
+        wanted = self._set()
+        if self.amount is not None:
+            wanted["amount_minor"] = parse_amount(wanted.pop("amount"), currency)
+        if self.cron is not None or self.every_seconds is not None:
+            wanted |= {"cron": self.cron, "every_seconds": self.every_seconds}
+        return wanted
 
 
 class OccurrenceAnswer(Message):

@@ -9,25 +9,26 @@ from typing import TYPE_CHECKING, Any
 
 from activities.recurrence import occurrence_id
 from cli.answers import Answer, Exit
-from cli.instants import parse_instant
+from cli.instants import parse_instant, show_instant
 from cli.reach import books, known_otherwise, temporal
 from cli.transfers import KEY_REUSED, check_reason
 from cli.transfers import transfer as submit_transfer
 from engine.settings import Settings
 from ledger.errors import MalformedRequest
 from ledger.keys import Leg, check_id, operation_key
-from ledger.money import parse_amount, say
+from ledger.money import say
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from activities.messages import TransferRequest
-    from activities.recurring import RecurringOrder
+    from activities.recurring import OrderChange, RecurringOrder
     from engine.recurring import Recurring, RecurringTransfers
 
 MOST_OCCURRENCES = 1000
 """How many occurrences of a period Temporal counts."""
 
+VERSION_CONFLICT = "version_conflict"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 24 * 3600}
 _EVERY = re.compile(r"(?P<number>\d{1,9})(?P<unit>[smhd])", re.ASCII)
 
@@ -51,13 +52,18 @@ async def create(settings: Settings, order: "RecurringOrder", timeout_seconds: f
     return _not_found(order.recurring_id) if found is None else _told(found)
 
 
-async def change(settings: Settings, recurring_id: str, amount: str, timeout_seconds: float) -> Answer:
-    """Let occurrences that are not due yet have another amount."""
-
-    async def changed(recurring: "RecurringTransfers", found: "Recurring") -> bool:
-        return await recurring.change(recurring_id, parse_amount(amount, found.order.currency))
-
-    return await _set(settings, recurring_id, changed, timeout_seconds)
+async def change(settings: Settings, recurring_id: str, change: "OrderChange", timeout_seconds: float) -> Answer:
+    """Change what is not due yet; `version_conflict` if it is neither as expected nor as wanted."""
+    check_id(recurring_id, "recurring id")
+    async with _reach(settings, timeout_seconds) as recurring:
+        found = await recurring.change(recurring_id, change)
+    if found is None:
+        return _not_found(recurring_id)
+    if change.fits(found.order):
+        return _told(found)
+    detail = f"it is at version {found.order.version}, not {change.expected_version}: look at it with `recurring show`"
+    data = {"recurring_id": recurring_id, "status": None, "reason": VERSION_CONFLICT, "detail": detail}
+    return Answer(data, Exit.NO, _headline(recurring_id, "yellow", VERSION_CONFLICT), hide=_SHOWN | {"reason"})
 
 
 async def pause(settings: Settings, recurring_id: str, reason: str, timeout_seconds: float) -> Answer:
@@ -228,6 +234,8 @@ def _fields(found: "Recurring") -> dict[str, Any]:
         "to": order.destination,
         "cron": order.cron,
         "every_seconds": order.every_seconds,
+        "starting_at": None if order.starting_at is None else show_instant(order.starting_at),
+        "version": order.version,
         "note": found.note or None,
         "next": [time.isoformat() for time in found.upcoming],
     }
@@ -250,7 +258,11 @@ def _headline(recurring_id: str, colour: str, status: str) -> str:
 
 def _show(data: dict[str, Any]) -> None:
     headline = _headline(data["recurring_id"], "green" if data["status"] == "active" else "yellow", data["status"])
-    lines = [(name, str(data[name])) for name in ("from", "to", "cron", "every_seconds", "note") if data[name]]
+    lines = [
+        (name, str(data[name]))
+        for name in ("from", "to", "cron", "every_seconds", "starting_at", "version", "note")
+        if data[name]
+    ]
     following = [("next", time) for time in data["next"][:3]]
     _write(f"{headline}  {say(data['amount_minor'], data['currency'])}", lines + following + _last(data))
 

@@ -4,6 +4,7 @@ An occurrence never waits for the one before it (ALLOW_ALL): what both compete f
 that. One that came due while Temporal was down is made up for (`CATCHUP`); one that came due during a pause is not.
 """
 
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,7 @@ from typing import TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio import activity
-from temporalio.api.workflowservice.v1 import ListScheduleMatchingTimesRequest
+from temporalio.api.workflowservice.v1 import ListScheduleMatchingTimesRequest, UpdateScheduleRequest
 from temporalio.client import (
     Client,
     Schedule,
@@ -26,15 +27,13 @@ from temporalio.client import (
     SchedulePolicy,
     ScheduleRange,
     ScheduleSpec,
-    ScheduleUpdate,
-    ScheduleUpdateInput,
     WorkflowFailureError,
 )
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from activities.messages import TransferRequest
 from activities.recurrence import FIELDS, Every
-from activities.recurring import RecurringOrder
+from activities.recurring import OrderChange, RecurringOrder
 from engine.settings import TASK_QUEUE
 from engine.submitting import Submitter, Unanswered, has_no_such_workflow
 from ledger.money import say
@@ -84,16 +83,19 @@ class RecurringTransfers:
         description = await _answer(self._handle(recurring_id).describe)
         return None if description is None else await self._read(description)
 
-    async def change(self, recurring_id: str, amount_minor: int) -> bool:
-        """Let occurrences that are not due yet have another amount. False if there is none of this id."""
+    async def change(self, recurring_id: str, change: OrderChange) -> Recurring | None:
+        """Change what is not due yet. What stands there now; None if there is none of this id. Raises MalformedRequest.
 
-        async def updated(now: ScheduleUpdateInput) -> ScheduleUpdate:
-            order = await self._order(now.description)
-            schedule = now.description.schedule
-            schedule.action = self._action(order.model_copy(update={"amount_minor": amount_minor}))
-            return ScheduleUpdate(schedule)
-
-        return await _done(lambda: self._handle(recurring_id).update(updated))
+        Whether the change was made is seen by looking: Temporal silently drops an update if another change, a pause or
+        a resume came in between. Then it is made of what those have left.
+        """
+        while (description := await _answer(self._handle(recurring_id).describe)) is not None:
+            order = await self._order(description)
+            changed = change.of(order)
+            if changed == order or not change.fits(order):
+                return await self._read(description)
+            await self._replace(description, changed)
+        return None
 
     async def pause(self, recurring_id: str, note: str) -> bool:
         """Let nothing come due until it is resumed. False if there is none."""
@@ -140,6 +142,27 @@ class RecurringTransfers:
         except RPCError as error:
             raise Unanswered(f"Temporal did not answer: {error}") from error
         return None
+
+    async def _replace(self, described: ScheduleDescription, order: RecurringOrder) -> None:
+        """Put another order in place of what was described, and do nothing if that stands there no more.
+
+        Not by `ScheduleHandle.update`: it sends no conflict token (SDK 1.35), and a pause in between would be undone.
+        """
+        schedule = described.schedule
+        schedule.action, schedule.spec = self._action(order), _spec(order)
+        request = UpdateScheduleRequest(
+            namespace=self._client.namespace,
+            schedule_id=described.id,
+            schedule=await schedule._to_proto(self._client),
+            conflict_token=described.raw_description.conflict_token,
+            identity=self._client.identity,
+            request_id=str(uuid.uuid4()),
+        )
+        try:
+            await self._client.workflow_service.update_schedule(request, retry=True)
+        except RPCError as error:
+            if error.status not in (RPCStatusCode.FAILED_PRECONDITION, RPCStatusCode.NOT_FOUND):
+                raise Unanswered(f"Temporal did not answer: {error}") from error
 
     def _handle(self, recurring_id: str) -> ScheduleHandle:
         return self._client.get_schedule_handle(_id(recurring_id))

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
 
 RecurringId = Annotated[str, typer.Argument(metavar="ID", help="The recurring transfer.")]
+Cron = Annotated[str | None, typer.Option("--cron", help="Minute hour day month weekday, in UTC, such as '0 9 1 * *'.")]
+Every = Annotated[str | None, typer.Option("--every", help="Or an interval: 30d, 12h, 15m, 90s.")]
+Starting = Annotated[
+    str | None, typer.Option("--starting", help=f"Not before this instant, and intervals from it on: {INSTANT}.")
+]
 Reason = Annotated[str, typer.Option("--reason", help="Why, for the record.")]
 
 
@@ -26,13 +31,9 @@ def create(
     destination: Annotated[str, typer.Option("--to", help="The account that is paid.")],
     amount: Annotated[str, typer.Option("--amount", help="How much each time, such as 800.00.")],
     currency: Annotated[str, typer.Option("--currency", help="The currency (ISO 4217).")] = "USD",
-    cron: Annotated[
-        str | None, typer.Option("--cron", help="Minute hour day month weekday, in UTC, such as '0 9 1 * *'.")
-    ] = None,
-    every: Annotated[str | None, typer.Option("--every", help="Or an interval: 30d, 12h, 15m, 90s.")] = None,
-    starting: Annotated[
-        str | None, typer.Option("--starting", help=f"Not before this instant, and intervals from it on: {INSTANT}.")
-    ] = None,
+    cron: Cron = None,
+    every: Every = None,
+    starting: Starting = None,
     timeout: Timeout = 30.0,
     as_json: Json = False,
 ) -> None:
@@ -79,15 +80,37 @@ def show(id: RecurringId, timeout: Timeout = 30.0, as_json: Json = False) -> Non
 @app.command()
 def change(
     id: RecurringId,
-    amount: Annotated[str, typer.Option("--amount", help="How much from now on.")],
+    source: Annotated[str | None, typer.Option("--from", help="Another account that pays.")] = None,
+    destination: Annotated[str | None, typer.Option("--to", help="Another account that is paid.")] = None,
+    amount: Annotated[str | None, typer.Option("--amount", help="Another amount, in the same currency.")] = None,
+    cron: Cron = None,
+    every: Every = None,
+    starting: Starting = None,
+    expected_version: Annotated[
+        int | None, typer.Option("--expected-version", help="Only if it is still at this version.")
+    ] = None,
     timeout: Timeout = 30.0,
     as_json: Json = False,
 ) -> None:
-    """Change the amount of the occurrences that are not due yet."""
-    from cli import recurring
+    """Change the occurrences that are not due yet. What is so already is no error."""
     from cli.answers import give
 
-    give(lambda: recurring.change(Settings.from_environment(), id, amount, timeout), as_json, {"recurring_id": id})
+    async def work() -> "Answer":
+        from activities.recurring import OrderChange
+        from cli import recurring
+
+        change = OrderChange(
+            source=source,
+            destination=destination,
+            amount=amount,
+            cron=cron,
+            every_seconds=None if every is None else recurring.parse_every(every),
+            starting_at=None if starting is None else parse_instant(starting),
+            expected_version=expected_version,
+        )
+        return await recurring.change(Settings.from_environment(), id, change, timeout)
+
+    give(work, as_json, {"recurring_id": id})
 
 
 @app.command()

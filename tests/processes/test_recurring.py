@@ -42,6 +42,9 @@ async def test_every_command_can_be_repeated(running: Folder) -> None:
     reused = await _recurring(running, "trigger", "rent", "--occurrence", first)
     following = changed[0].json["next"][0]
     early = [await _recurring(running, "trigger", "rent", "--occurrence", following) for _ in range(2)]
+    other_payee = ("change", "rent", "--to", "carol", "--cron", "0 9 2 * *", "--expected-version")
+    too_late, moved, repeated = [await _recurring(running, *other_payee, version) for version in ("1", "2", "2")]
+    no_more = await _recurring(running, "trigger", "rent", "--occurrence", following)
     shown = await _recurring(running, "show", "rent")
     deleted = [await _recurring(running, "delete", "rent") for _ in range(2)]
 
@@ -55,6 +58,11 @@ async def test_every_command_can_be_repeated(running: Folder) -> None:
     assert [(said.exit, said.json["amount_minor"]) for said in changed] == [(0, 30_00)] * 2
     assert (reused.exit, reused.json["status"]) == (4, "key_reused")
     assert [(said.exit, said.json["replayed"]) for said in early] == [(0, False), (0, True)]
+    assert (too_late.exit, too_late.json["status"], too_late.json["reason"]) == (3, None, "version_conflict")
+    assert too_late.json["detail"].startswith("it is at version 2, not 1")
+    assert (moved.exit, moved.json) == (0, repeated.json)
+    assert [moved.json[name] for name in ("to", "cron", "amount_minor", "version")] == ["carol", "0 9 2 * *", 30_00, 3]
+    assert (no_more.exit, "does not recur at" in no_more.json["reason"]) == (2, True)
     assert [row["amount_minor"] for row in shown.json["last"]] == [30_00, 10_00, 10_00]
     assert {row["status"] for row in shown.json["last"]} == {"settled"}
     assert [(said.exit, said.json["status"]) for said in deleted] == [(0, "deleted")] * 2
@@ -110,6 +118,9 @@ async def test_what_cannot_be_is_told_apart(running: Folder) -> None:
             ("backfill", "rent", "--from", "2026-03-02", "--to", "2026-03-01"),
             ("change", "rent", "--amount", "-1"),
             ("change", "rent", "--amount", "0"),
+            ("change", "rent", "--to", "alice"),
+            ("change", "rent", "--cron", "0 9 1 * *", "--every", "1d"),
+            ("change", "rent"),
         )
     ]
     unknown = [

@@ -2,38 +2,12 @@
 
 import asyncio
 import time
-from datetime import datetime
 
-from temporalio.service import RPCError
-
-from activities.recurring import RecurringOrder
 from ledger import operations
-from tests.support.bank import DAYS, PATIENCE, Bank
+from tests.support.bank import DAYS, Bank
 from tests.support.databases import both_databases, only_sqlite
 from tests.workflows.conftest import Order
-from workflows.search_attributes import NEEDS_ATTENTION
-
-
-def _id(order: RecurringOrder, nominal: datetime) -> str:
-    return f"recurring/{order.recurring_id}-{nominal:%Y-%m-%dT%H:%M:%SZ}"
-
-
-async def _backfill(bank: Bank, order: RecurringOrder, *days: datetime) -> list[str | None]:
-    """Backfill from the first to the last of these days, and wait for the end of each: why it was not paid, if so."""
-    before = {day: await _run_id(bank, _id(order, day)) for day in days}
-    await bank.backfill(order, days[0], days[-1])
-    for day in days:
-        async with asyncio.timeout(PATIENCE):
-            while await _run_id(bank, _id(order, day)) == before[day]:
-                await asyncio.sleep(0.05)
-    return [await bank.ended(_id(order, day)) for day in days]
-
-
-async def _run_id(bank: Bank, id: str) -> str | None:
-    try:
-        return (await bank.client.get_workflow_handle(id).describe()).run_id
-    except RPCError:
-        return None
+from tests.workflows.occurrences import backfill, occurrence_workflow
 
 
 async def test_two_backfills_of_the_same_days_pay_each_of_them_once(bank: Bank, order: Order) -> None:
@@ -43,8 +17,8 @@ async def test_two_backfills_of_the_same_days_pay_each_of_them_once(bank: Bank, 
     rent = order()
     await bank.recurring.create(rent)
 
-    first = await _backfill(bank, rent, *DAYS)
-    second = await _backfill(bank, rent, *DAYS)
+    first = await backfill(bank, rent, *DAYS)
+    second = await backfill(bank, rent, *DAYS)
 
     assert first == second == [None] * 3
     assert await bank.balances() == [70_00, 30_00, 0]
@@ -64,7 +38,7 @@ async def test_callers_and_a_backfill_at_the_same_time_pay_each_day_once(bank: B
     callers = asyncio.gather(*(bank.transfer(rent.occurrence(day)) for day in DAYS * 2))
     await bank.backfill(rent, DAYS[0], DAYS[2])
     outcomes = await callers
-    ends = [await bank.ended(_id(rent, day)) for day in DAYS]
+    ends = [await bank.ended(occurrence_workflow(rent, day)) for day in DAYS]
 
     assert {outcome.status for outcome in outcomes} == {"settled"}
     assert ends == [None] * 3
@@ -81,7 +55,7 @@ async def test_an_occurrence_that_was_triggered_early_is_not_paid_again_when_its
     await bank.recurring.create(rent)
 
     triggered = await bank.transfer(rent.occurrence(DAYS[0]))
-    due = await _backfill(bank, rent, DAYS[0])
+    due = await backfill(bank, rent, DAYS[0])
 
     assert (triggered.status, due) == ("settled", [None])
     assert await bank.balances() == [90_00, 10_00, 0]
@@ -93,12 +67,12 @@ async def test_what_is_deleted_and_created_again_does_not_pay_again(bank: Bank, 
     """
     rent = order()
     await bank.recurring.create(rent)
-    await _backfill(bank, rent, DAYS[0])
+    await backfill(bank, rent, DAYS[0])
     await bank.recurring.delete(rent.recurring_id)
     await bank.forget(rent.occurrence(DAYS[0]))
 
     await bank.recurring.create(rent)
-    again = await _backfill(bank, rent, DAYS[0], DAYS[1])
+    again = await backfill(bank, rent, DAYS[0], DAYS[1])
 
     assert again == [None, None]
     assert await bank.balances() == [80_00, 20_00, 0]
@@ -110,68 +84,12 @@ async def test_an_occurrence_that_is_reset_does_not_pay_again(bank: Bank, order:
     """
     rent = order()
     await bank.recurring.create(rent)
-    await _backfill(bank, rent, DAYS[0])
+    await backfill(bank, rent, DAYS[0])
 
-    await bank.reset_workflow(_id(rent, DAYS[0]))
-    again = await bank.ended(_id(rent, DAYS[0]))
+    await bank.reset_workflow(occurrence_workflow(rent, DAYS[0]))
+    again = await bank.ended(occurrence_workflow(rent, DAYS[0]))
 
     assert again is None
-    assert await bank.balances() == [90_00, 10_00, 0]
-
-
-async def test_a_change_applies_to_what_is_not_due_yet(bank: Bank, order: Order) -> None:
-    """
-    What was paid stays as it was.
-    """
-    rent = order()
-    await bank.recurring.create(rent)
-    await _backfill(bank, rent, DAYS[0])
-
-    changed = await bank.recurring.change(rent.recurring_id, 25_00)
-    await _backfill(bank, rent, DAYS[1])
-
-    assert changed
-    assert [state.transfer.amount_minor for state in await bank.ledger.occurrences(rent.recurring_id)] == [25_00, 10_00]
-    assert await bank.balances() == [65_00, 35_00, 0]
-
-
-async def test_a_paid_occurrence_that_is_started_again_after_a_change_says_what_differs(
-    bank: Bank, order: Order
-) -> None:
-    """
-    It ends, calls for attention and pays nothing; those after it are not kept from being paid.
-    """
-    rent = order()
-    await bank.recurring.create(rent)
-    await _backfill(bank, rent, DAYS[0])
-    await bank.recurring.change(rent.recurring_id, 25_00)
-
-    failures = await _backfill(bank, rent, DAYS[0], DAYS[1])
-
-    description = await bank.client.get_workflow_handle(_id(rent, DAYS[0])).describe()
-    assert "amount_minor: 1000 -> 2500" in str(failures[0])
-    assert failures[1] is None
-    assert description.typed_search_attributes[NEEDS_ATTENTION]
-    assert await bank.balances() == [65_00, 35_00, 0]
-
-
-async def test_a_change_while_an_occurrence_is_on_its_way_is_told_when_it_has_arrived(bank: Bank, order: Order) -> None:
-    """
-    The books have not heard of it yet: whose the id is, is known once its debit is there.
-    """
-    rent = order()
-    await bank.recurring.create(rent.model_copy(update={"amount_minor": 25_00}))
-    gate = bank.gates.close("debit", before=True)
-    submitted = await bank.start(rent.occurrence(DAYS[0]))
-    await gate.reached.wait()
-
-    await bank.backfill(rent, DAYS[0], DAYS[0])
-    await bank.attempted("pay_occurrence", 1)
-    gate.open.set()
-    failure = await bank.ended(_id(rent, DAYS[0]))
-
-    assert (await bank.outcome(submitted)).status == "settled"
-    assert "amount_minor: 1000 -> 2500" in str(failure)
     assert await bank.balances() == [90_00, 10_00, 0]
 
 
@@ -182,10 +100,10 @@ async def test_an_occurrence_that_cannot_be_paid_is_rejected_and_stays_so(bank: 
     """
     rent = order(amount_minor=150_00)
     await bank.recurring.create(rent)
-    await _backfill(bank, rent, DAYS[0])
+    await backfill(bank, rent, DAYS[0])
     await bank.ledger.apply(operations.deposit(f"{bank.task_queue}.D", "alice", 500_00, "USD"))
 
-    again = await _backfill(bank, rent, DAYS[0])
+    again = await backfill(bank, rent, DAYS[0])
 
     [state] = await bank.ledger.occurrences(rent.recurring_id)
     assert (again, state.status, state.reason) == ([None], "rejected", "insufficient_funds")
