@@ -17,12 +17,10 @@ from temporalio.client import Client
 
 from engine.submitting import Submitter, Unanswered
 from ledger.book import Ledger
-from ledger.operation import OpenAccount
-from ledger.operations import deposit
 from tests.faults.crash import caller, instrumented_worker
 from tests.faults.crash.instrumented_worker import Place
 from tests.faults.crash.receiver import Receiver
-from tests.faults.crash.scenarios import FUNDS, Said, Scenario, b_of
+from tests.faults.crash.scenarios import Said, Scenario, accounts_of, b_of, funds_of
 from tests.faults.evidence import Answer, Rows, read_rows
 from tests.support.forks import Fork
 
@@ -143,12 +141,12 @@ class Branch:
 
 @contextlib.asynccontextmanager
 async def open_branch(surroundings: Surroundings, name: str, ids: Sequence[str]) -> AsyncIterator[Branch]:
-    """A branch with two accounts for each id, and a worker that is ready."""
+    """A branch with the accounts of each id, and a worker that is ready."""
     async with surroundings.one_at_a_time:
         url = await asyncio.to_thread(surroundings.new_database)
         async with Ledger.open(url) as ledger:
-            await ledger.apply_all([OpenAccount(account, "USD") for id in ids for account in (f"{id}-a", b_of(id))])
-            await ledger.apply_all([deposit(f"first-{id}", f"{id}-a", FUNDS, "USD") for id in ids])
+            await ledger.apply_all([opening for id in ids for opening in accounts_of(id)])
+            await ledger.apply_all([deposit for id in ids for deposit in funds_of(id)])
     fired = surroundings.folder / f"{name}.jsonl"
     place = Place(surroundings.temporal, name, url, surroundings.receiver.url, str(fired))
     branch = Branch(place, surroundings)

@@ -94,7 +94,7 @@ async def _work(pipe: Connection, place: Place) -> None:
         instrument(ledger)
         without_certificates = httpx.AsyncClient(verify=False, timeout=5.0)  # reading them costs more than the worker
         notifier = WebhookNotifier(place.receiver_url, SECRET, without_certificates)
-        rails = ByAnyName(FileRail(bank_of(place)))
+        rails = ByAnyName(FileRail(bank_of(place)), silent="payout_decided")
         plugin = WorkerPlugin(all_activities(ledger, notifier, rails=rails), WorkflowBoundaries())
         client = await Client.connect(place.temporal, plugins=[plugin], runtime=quiet())
         stories = Stories(ledger, Submitter(client, place.task_queue))

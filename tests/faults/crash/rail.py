@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from rails.bank_books import BankBooks
-from rails.rail import Accepted, Answer, NotKnown, Payment, Rail, Rejected
+from rails.rail import Accepted, Answer, NoAnswer, NotKnown, Payment, Rail, Rejected
 
 KEY_WINDOW_SECONDS = 24 * 3600.0
 
@@ -40,18 +40,38 @@ class FileRail:
         self._books.close()
 
 
+class SilentRail:
+    """Pays nothing and says nothing, and its keys do not live for long: what became of a payment, a person must say."""
+
+    name = "silent"
+    key_window_seconds = 1.0
+    look_up_misses_nothing = False
+
+    async def submit(self, payment: Payment) -> Answer:
+        """See Rail."""
+        raise NoAnswer("lost on its way there", retry_after_seconds=0.1)
+
+    async def look_up(self, payment: Payment) -> Answer | NotKnown:
+        """See Rail."""
+        raise NoAnswer("lost on its way there", retry_after_seconds=0.1)
+
+    async def aclose(self) -> None:
+        """Nothing to give back."""
+
+
 def _answer(payment: dict[str, Any]) -> Answer:
     return Accepted(payment["reference"]) if payment["status"] == "accepted" else Rejected(payment["code"])
 
 
 class ByAnyName(Mapping[str, Rail]):
-    """One rail under every name, so that each case has a clearing account of its own."""
+    """One rail under every name, so that each case has a clearing account of its own; some names are silent."""
 
-    def __init__(self, rail: Rail) -> None:
-        self._rail = rail
+    def __init__(self, rail: Rail, silent: str) -> None:
+        """A rail is silent if its name begins with `silent`."""
+        self._rail, self._silent = rail, silent
 
     def __getitem__(self, name: str) -> Rail:
-        return self._rail
+        return SilentRail() if name.startswith(self._silent) else self._rail
 
     def __iter__(self) -> Iterator[str]:
         return iter(())

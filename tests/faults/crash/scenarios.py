@@ -1,15 +1,18 @@
 """Scenarios: the stories that are told again with a fault at every site they pass, and how each must end.
 
-Every case has an id and two accounts of its own: `<id>-a` with 100.00 USD and `<id>-b` with nothing. The first part of
-the id is the scenario, by which the worker and the receiver know what to do to it.
+Every case has an id and two accounts of its own: `<id>-a` with 100.00 USD and `<id>-b` with nothing. An exchange has a
+desk of its own, too, and `<id>-b` is in EUR. The first part of the id is the scenario, by which the worker and the
+receiver know what to do to it.
 """
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from activities.approvals import ApprovalRequest, Consent
 from activities.batch_messages import BatchProgress, BatchRequest
+from activities.decisions import PayoutDecision
 from activities.limits import LimitChange
 from activities.messages import (
     AccountChange,
@@ -24,21 +27,24 @@ from activities.payouts import ReturnRequest
 from activities.terms import Decision, HoldRequest, PayoutRequest
 from cli.batch_file import Chunk, Good
 from cli.batch_results import rows
-from engine.approving import approve
+from engine.approving import Refused, approve
 from engine.batching import Batches
-from engine.deciding import decide
+from engine.deciding import decide, decide_payout
 from engine.limits import set_limits
 from engine.returns import hand_in, return_workflow_id
 from engine.submitting import Submitter, result_of
 from ledger.account import AccountStatus
-from ledger.entries import Entry, Share, Split, TargetBalance
+from ledger.entries import Entry, EntryReversal, Quote, Share, Split, TargetBalance, at_quote
+from ledger.operation import OpenAccount, Operation
+from ledger.operations import deposit
 from ledger.transfer import Transfer
 
 PATIENCE = 60.0
 AMOUNT = 25_00
 FUNDS = 100_00
-PAID_OUT, RETURNED = "paid_out", "payout_returned"
-CARRIED_OUT = {PAID_OUT: [AMOUNT], RETURNED: [AMOUNT], "payout_rejected": [], "payout_recalled": []}
+PAID_OUT, RETURNED, DECIDED = "paid_out", "payout_returned", "payout_decided"
+EXCHANGED = "exchange_reversed"
+CARRIED_OUT = {PAID_OUT: [AMOUNT], RETURNED: [AMOUNT], "payout_rejected": [], "payout_recalled": [], DECIDED: []}
 """What the bank pays of each payout, in minor units."""
 
 
@@ -84,8 +90,8 @@ def is_payout(id: str) -> bool:
     return id.partition(".")[0] in CARRIED_OUT
 
 
-async def _paid_out(submitter: Submitter, id: str) -> Said:
-    request = PayoutRequest(
+def _payout(id: str) -> PayoutRequest:
+    return PayoutRequest(
         transfer_id=id,
         source=f"{id}-a",
         destination=b_of(id),
@@ -94,7 +100,26 @@ async def _paid_out(submitter: Submitter, id: str) -> Said:
         rail=b_of(id).partition(":")[0],
         beneficiary="closed-1" if id.startswith("payout_rejected") else "acct-1",
     )
-    outcome = await submitter.outcome(await submitter.transfer(request), TransferOutcome, PATIENCE)
+
+
+async def _paid_out(submitter: Submitter, id: str) -> Said:
+    outcome = await submitter.outcome(await submitter.transfer(_payout(id)), TransferOutcome, PATIENCE)
+    return Said(outcome.status, outcome.reason)
+
+
+async def _decided(submitter: Submitter, id: str) -> Said:
+    """The bank is silent for good. As soon as its key's life is over, a person says that it has not paid."""
+    decision = PayoutDecision(decided="not_paid", by="bea", evidence="the bank's letter")
+    submitted = await submitter.transfer(_payout(id))
+    while submitted.running:
+        try:
+            await decide_payout(submitter, id, decision, PATIENCE)
+            break
+        except Refused as refused:  # too early, or, if it has ended, too late
+            if "has ended" in str(refused):
+                break
+            await asyncio.sleep(0.2)
+    outcome = await submitter.outcome(submitted, TransferOutcome, PATIENCE)
     return Said(outcome.status, outcome.reason)
 
 
@@ -107,6 +132,22 @@ async def _returned(submitter: Submitter, id: str) -> Said:
     handle = submitter.client.get_workflow_handle(return_workflow_id(request), result_type=LegOutcome)
     returned = await result_of(handle, PATIENCE)
     return said if returned.applied else Said(said.status, returned.code)
+
+
+def accounts_of(id: str) -> list[OpenAccount]:
+    """The accounts that a case has before it begins."""
+    accounts = {f"{id}-a": "USD", b_of(id): "USD"}
+    if id.startswith(EXCHANGED):
+        accounts |= {b_of(id): "EUR", f"{id}-desk:USD": "USD", f"{id}-desk:EUR": "EUR", f"{id}-desk-spread:EUR": "EUR"}
+    return [OpenAccount(account, currency) for account, currency in accounts.items()]
+
+
+def funds_of(id: str) -> list[Operation]:
+    """The money that is in them."""
+    funds = [deposit(f"first-{id}", f"{id}-a", FUNDS, "USD")]
+    if id.startswith(EXCHANGED):
+        funds.append(deposit(f"desk-{id}", f"{id}-desk:EUR", FUNDS, "EUR"))
+    return funds
 
 
 def b_of(id: str) -> str:
@@ -152,6 +193,15 @@ async def _deposit(submitter: Submitter, id: str) -> Said:
 async def _split(submitter: Submitter, id: str) -> Said:
     split = Split(id, f"{id}-a", "USD", (Share(f"{id}-b", AMOUNT - 1), Share(f"{id}-b", 1)))
     return await _entered(submitter, split)
+
+
+async def _exchange_reversed(submitter: Submitter, id: str) -> Said:
+    """25.00 USD are sold for 22.50 EUR, with a spread of 0.50; then 10.00 of them come back, at the same rate."""
+    quote = Quote("q", rate="0.9", middle_rate="0.92", expires_at=2**57, desk=f"{id}-desk")
+    exchange = at_quote(quote, id, f"{id}-a", f"{id}-b", AMOUNT, "USD", "EUR")
+    exchanged = await _entered(submitter, exchange)
+    reversed = await _entered(submitter, EntryReversal.of_entry(f"{id}.back", exchange, 10_00))
+    return reversed if exchanged == Said("applied") else exchanged
 
 
 async def _emptied(submitter: Submitter, id: str) -> Said:
@@ -218,8 +268,10 @@ SCENARIOS = (
     Scenario("payout_rejected", _paid_out, Said("refunded", "rejected_by_rail"), FUNDS, 0),
     Scenario("payout_recalled", _paid_out, Said("refunded", "cancelled"), FUNDS, 0),
     Scenario(RETURNED, _returned, Said("settled"), FUNDS, 0),
+    Scenario(DECIDED, _decided, Said("refunded", "decided_not_paid"), FUNDS, 0),
     Scenario("deposited", _deposit, Said("applied"), FUNDS + AMOUNT, 0, is_transfer=False),
     Scenario("split", _split, Said("applied"), LEFT, AMOUNT, is_transfer=False),
+    Scenario(EXCHANGED, _exchange_reversed, Said("applied"), LEFT + 10_00, 13_50, is_transfer=False),
     Scenario("emptied", _emptied, Said("applied"), 0, FUNDS, is_transfer=False),
     Scenario("account_opened", _open, Said("applied"), FUNDS, 0, is_transfer=False),
     Scenario("account_frozen", _freeze, Said("applied"), FUNDS, 0, is_transfer=False),

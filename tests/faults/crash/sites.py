@@ -35,6 +35,7 @@ from temporalio.worker import (
 
 from activities.approvals import RecordedConsent
 from activities.batch_messages import BatchRequest, ChunkRequest
+from activities.decisions import DecisionRequest
 from activities.messages import DepositRequest, EntryRequest, NotificationRequest, TransferRequest, UndoRequest
 from activities.payouts import ReturnRequest
 from activities.terms import CaptureRequest, DebitOnTerms
@@ -149,6 +150,8 @@ def key_of_message(activity: str, message: Any) -> str:
             return f"{message.reversal_id}/{activity}"
         case RecordedConsent():
             return message.as_approval().key
+        case DecisionRequest():
+            return f"{message.payout.transfer_id}/decision"
         case EntryRequest():
             return f"{message.id}/{message.kind}"
         case NotificationRequest():

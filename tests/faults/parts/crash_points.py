@@ -6,6 +6,7 @@ own branch: the fault fires there, a new worker takes over, the caller asks unti
 
 import asyncio
 from collections.abc import Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 
 from temporalio.client import Client
@@ -45,9 +46,7 @@ async def run(run: Run) -> None:
     async with temporal as server, receiving() as receiver:
         client = await Client.connect(server.address, plugins=[ClientPlugin()])
         surroundings = Surroundings(client, server.address, receiver, run.folder, run.new_database)
-        sites = await _found(
-            surroundings, [each for each in SCENARIOS if not run.quick or each.name in QUICK_SCENARIOS]
-        )
+        sites = await _found(surroundings, [each for each in SCENARIOS if _is_wanted(run, each.name)])
         cases = _planned(run, sites)
         tally, turns = Tally(), asyncio.Semaphore(AT_ONCE)
         branches = [cases[at : at + CASES_OF_A_BRANCH] for at in range(0, len(cases), CASES_OF_A_BRANCH)]
@@ -59,6 +58,14 @@ async def run(run: Run) -> None:
 
 
 WRONG = ("lost", "doubled", "stuck", "contradictory")
+
+
+def _is_wanted(run: Run, scenario: str) -> bool:
+    """Whether any case that is asked for can be of this scenario."""
+    if run.only != "*":
+        of, colon, _ = run.only.partition(":")
+        return not colon or fnmatch(scenario, of)
+    return not run.quick or scenario in QUICK_SCENARIOS
 
 
 async def _found(surroundings: Surroundings, scenarios: Sequence[Scenario]) -> list[Site]:
