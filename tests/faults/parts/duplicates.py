@@ -64,7 +64,7 @@ def request(id: str, source: str = "alice", to: str = "bob", amount_minor: int =
 
 async def run(run: Run) -> None:
     """All cases on one house."""
-    rounds = 1 if run.quick else 20
+    rounds = 1 if run.quick else 50
     async with receiving() as receiver:
         receiver.on_silence = lambda key: run.record.fault(Kind.RECEIVER_SILENT, key)
         more = {WEBHOOK_URL: receiver.url, WEBHOOK_SECRET: SECRET}

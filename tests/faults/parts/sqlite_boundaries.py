@@ -76,6 +76,12 @@ async def run(run: Run) -> None:
     if (why := await missing()) is not None:
         run.record.gap(why)
     else:
+        if not run.soak_minutes:
+            run.record.gap(
+                f"Writes of SQLite: every single one fails once with EIO while the program carries on, every "
+                f"{OTHER_STRIDE}nd in the other loops, every {BROKEN_STRIDE}th where the disk stays broken; all "
+                "with --soak"
+            )
         async with tracing(run.folder / "tracing") as tracer:
             for scenario, call, error in _loops():
                 await _loop(run, tracer, scenario, call, error)

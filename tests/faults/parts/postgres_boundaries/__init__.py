@@ -64,6 +64,11 @@ class Boundary:
 
 async def run(run: Run) -> None:
     """Every boundary of every conversation, then the backends, then whole transfers."""
+    if not run.soak_minutes:
+        run.record.gap(
+            "Messages of PostgreSQL's conversation: each place between two is cut once, before the later or after the "
+            "earlier, as the seed says; both with --soak"
+        )
     url = run.new_database()
     async with Ledger.open(url) as books:
         await _cut_everywhere(run, url, books)
