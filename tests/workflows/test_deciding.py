@@ -31,8 +31,11 @@ async def stuck(bank: Bank, window_seconds: float = 1.0) -> PayoutRequest:
     await bank.start(request)
     await bank.attempted("submit", 1)
     if window_seconds <= 1:
-        recorded_at = await bank.ledger.recorded_at(operation_key(request.transfer_id, Leg.SUBMIT))
-        assert recorded_at is not None
+        async with asyncio.timeout(PATIENCE):
+            while (
+                recorded_at := await bank.ledger.recorded_at(operation_key(request.transfer_id, Leg.SUBMIT))
+            ) is None:
+                await asyncio.sleep(0.02)
         await asyncio.sleep(max(0.0, recorded_at / 1_000_000 + window_seconds + 0.1 - time.time()))
     return request
 
