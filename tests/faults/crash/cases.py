@@ -83,7 +83,7 @@ async def discover(surroundings: Surroundings, scenario: Scenario) -> list[Site]
             found.append(_counted([*passed_by_caller, *await branch.say("passages")], id))
     in_all = sorted(set.intersection(*found), key=lambda site: (site[0], site[1] or "", site[2]))
     sites = [Site(scenario, name, key, nth) for name, key, nth in in_all]
-    return [site for site in sites if site.nth == 1 or not site.is_of_a_retry]
+    return [site for site in sites if site.nth == 1 or not (site.is_of_a_retry or scenario.asks_until_due)]
 
 
 def one_of_each(sites: Sequence[Site], seed: int, database: str) -> list[Case]:

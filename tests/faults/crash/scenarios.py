@@ -67,6 +67,8 @@ class Scenario:
     b: int
     is_transfer: bool = True
     amount_minor: int = AMOUNT
+    asks_until_due: bool = False
+    """Whether the caller asks again until its time has come: nobody knows how often its workflow is woken then."""
 
     def settle_on(self, id: str) -> tuple[str, ...]:
         """Workflows that go on after the answer."""
@@ -268,7 +270,7 @@ SCENARIOS = (
     Scenario("payout_rejected", _paid_out, Said("refunded", "rejected_by_rail"), FUNDS, 0),
     Scenario("payout_recalled", _paid_out, Said("refunded", "cancelled"), FUNDS, 0),
     Scenario(RETURNED, _returned, Said("settled"), FUNDS, 0),
-    Scenario(DECIDED, _decided, Said("refunded", "decided_not_paid"), FUNDS, 0),
+    Scenario(DECIDED, _decided, Said("refunded", "decided_not_paid"), FUNDS, 0, asks_until_due=True),
     Scenario("deposited", _deposit, Said("applied"), FUNDS + AMOUNT, 0, is_transfer=False),
     Scenario("split", _split, Said("applied"), LEFT, AMOUNT, is_transfer=False),
     Scenario(EXCHANGED, _exchange_reversed, Said("applied"), LEFT + 10_00, 13_50, is_transfer=False),
