@@ -88,6 +88,7 @@ async def test_whatever_dies_or_misbehaves_the_bank_pays_once(place: Folder, out
     for process in place.started:
         if process.returncode is None:
             process.kill()
+            await process.wait()
     await outside.misbehave(drops_answer=1, fails_before_acting=1, fails_after_acting=1, too_many=1)
     dying = await place.worker(armed="rail.before_submit=kill@3")
     asking = asyncio.create_task(
@@ -159,6 +160,7 @@ async def test_a_person_decides_about_what_a_dead_bank_does_not_say(place: Folde
     for process in place.started:
         if process.returncode is None:
             process.kill()
+            await process.wait()
     place.more |= {BANK_KEY_WINDOW: "6"}
     await place.worker()
     await place.starter(*PAYOUT, "--id", "P1", "--beneficiary", "acct-1", "--no-wait")
