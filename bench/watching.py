@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
-import psutil  # type: ignore[import-untyped]  # it ships no types
+import psutil
 
 LOOKS_PER_SECOND = 10
 

@@ -20,7 +20,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import asyncpg
-import psutil  # type: ignore[import-untyped]  # ships no types
+import psutil
 import pytest
 
 from engine.embedded import EmbeddedServer, dies_with_parent, free_port
