@@ -5,7 +5,7 @@ import time
 from bench.cluster import running
 from bench.databases import Databases
 from bench.figure import Figure, Line, at_least, at_most, median, ratio
-from bench.transfer import IN_FLIGHT, Run, Sides, Starter, throughput, turns
+from bench.transfer import IN_FLIGHT, Run, Sides, throughput, turns
 from bench.transfer_worker import ACCOUNTS
 from engine.settings import TASK_QUEUE
 from engine.submitting import Submitter, workflow_id
@@ -15,7 +15,7 @@ async def measure(_databases: Databases, quick: bool) -> Figure:
     """Throughput against three local activities that do nothing; events, bytes and latency against a transfer."""
     pairs, size, singles = (4, 60, 30) if quick else (8, 150, 80)
     async with running() as cluster:
-        sides = Sides(Starter(cluster.client, TASK_QUEUE), Submitter(cluster.client, TASK_QUEUE))
+        sides = Sides(Submitter(cluster.client, TASK_QUEUE))
         for warm_up in (sides.express_floor, sides.express, sides.transfer):
             await throughput(warm_up, IN_FLIGHT * 2)
         floor, express = await turns(sides.express_floor, sides.express, pairs, size)
@@ -58,5 +58,5 @@ async def _left_behind(sides: Sides, run: Run) -> tuple[int, int]:
     """How many events, and how many bytes of them, one transfer leaves in Temporal."""
     (transfer,) = ACCOUNTS.transfers(1)
     await run(transfer)
-    history = await sides.starter.client.get_workflow_handle(workflow_id(transfer.id)).fetch_history()
+    history = await sides.submitter.client.get_workflow_handle(workflow_id(transfer.id)).fetch_history()
     return len(history.events), sum(event.ByteSize() for event in history.events)

@@ -29,7 +29,7 @@ async def open_account(
                 return Answer(data, _exit(opened), _headline(opening.account_id, opened, "opened", "already open"))
             from activities.messages import LegOutcome
             from engine.claiming import claim
-            from engine.submitting import KeyReused
+            from engine.results import KeyReused
 
             asked = deposit.as_operation()
             submit = partial(submitter.deposit, deposit)

@@ -90,7 +90,7 @@ def _is_silence(error: Exception) -> bool:
     from sqlalchemy.exc import SQLAlchemyError
 
     from engine.connection import NotReachable
-    from engine.submitting import KeyReused, Unanswered
+    from engine.results import KeyReused, Unanswered
 
     return isinstance(error, NotReachable | Unanswered | KeyReused | SQLAlchemyError | OSError)
 

@@ -61,7 +61,7 @@ class _Run:
             self.going_on = False
 
     async def _report(self) -> None:
-        from engine.submitting import Unanswered
+        from engine.results import Unanswered
 
         while self.going_on:
             await asyncio.sleep(max(FIRST_REPORT_SECONDS, (time.monotonic() - self.began) / REPORTS_AMONG))
@@ -101,7 +101,7 @@ async def _submit(settings: Settings, asked: Asked, file: BinaryIO, sha256: str,
     from cli.batch_results import Counts
     from engine.batching import Batches
     from engine.claiming import claim
-    from engine.submitting import KeyReused
+    from engine.results import KeyReused
 
     request = BatchRequest(batch_id=asked.id, sha256=sha256, lines=lines)
     operation = request.as_operation()

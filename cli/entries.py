@@ -29,7 +29,7 @@ async def enter(settings: Settings, entry: Entry, timeout_seconds: float) -> Ans
     """Submit an entry and wait for its outcome. Safe to repeat, whatever happened before."""
     from activities.messages import EntryRequest, LegOutcome
     from engine.claiming import claim
-    from engine.submitting import KeyReused
+    from engine.results import KeyReused
 
     request, operation = EntryRequest.of(entry), entry.operation()
     with progress(f"{entry.id}: waiting for the outcome"):
@@ -101,7 +101,7 @@ async def status(settings: Settings, id: str) -> Answer | None:
 async def cancel(settings: Settings, id: str, reason: str, timeout_seconds: float) -> Answer | None:
     """Ask for an entry never to happen, and wait for the answer: cancelled, or too_late. None if nobody knows it."""
     from activities.messages import LegOutcome
-    from engine.submitting import KeyReused
+    from engine.results import KeyReused
 
     ended, found = await recorded(settings, id), None
     if ended is None:
@@ -135,7 +135,7 @@ async def recorded(settings: Settings, id: str) -> tuple[Entry, Outcome] | None:
 
 async def _after_all(settings: Settings, id: str, found: "Submitted | None") -> Answer | None:
     """It may have ended between two looks. Raises Unanswered for one that closed before the books heard of it."""
-    from engine.submitting import Unanswered
+    from engine.results import Unanswered
 
     if found is None:
         return None

@@ -15,8 +15,9 @@ from engine.connection import NotReachable
 from engine.entry_ids import entry_workflow_id
 from engine.history import Run, runs_of
 from engine.moments import moments
+from engine.results import Unanswered
 from engine.settings import Settings
-from engine.submitting import Unanswered, workflow_id
+from engine.submitting import workflow_id
 from engine.timeline import Line, Source, merge
 from ledger.effects import Effect, Verdict, effects, judge, judge_entry
 from ledger.entries import Entry

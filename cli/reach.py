@@ -20,7 +20,8 @@ async def temporal(settings: Settings, timeout_seconds: float) -> "AsyncIterator
     """A submitter on a fresh connection. Raises NotReachable, or Unanswered when connecting takes too long."""
     from engine.connection import connect
     from engine.plugin import ClientPlugin
-    from engine.submitting import Submitter, Unanswered
+    from engine.results import Unanswered
+    from engine.submitting import Submitter
 
     try:
         client = await asyncio.wait_for(connect(settings, [ClientPlugin()]), timeout_seconds)

@@ -206,7 +206,7 @@ async def _set(
 @asynccontextmanager
 async def _reach(settings: Settings, timeout_seconds: float) -> "AsyncIterator[RecurringTransfers]":
     from engine.recurring import RecurringTransfers
-    from engine.submitting import Unanswered
+    from engine.results import Unanswered
 
     try:
         async with asyncio.timeout(timeout_seconds), temporal(settings, timeout_seconds) as submitter:

@@ -62,7 +62,7 @@ async def submit(
     """Submit a transfer of any kind, and answer with what is `waited` for, or with key_reused."""
     from activities.messages import TransferOutcome
     from engine.claiming import claim
-    from engine.submitting import KeyReused
+    from engine.results import KeyReused
 
     fields, key = request.model_dump(), operation_key(request.transfer_id, Leg.DEBIT)
     with progress(f"{request.transfer_id}: waiting for the outcome"):
@@ -85,7 +85,7 @@ async def submit(
 async def until_it_waits(submitter: "Submitter", submitted: "Submitted", timeout_seconds: float) -> "TransferOutcome":
     """Where a transfer is once it waits for people, a decision or its time; or how it ended. Raises Unanswered."""
     from activities.messages import TransferOutcome
-    from engine.submitting import Unanswered
+    from engine.results import Unanswered
 
     id = submitted.workflow_id.partition("/")[2]
     try:
@@ -125,7 +125,7 @@ async def is_past(settings: Settings, transfer_id: str, instant: int, option: st
 
 async def status(settings: Settings, transfer_id: str) -> Answer:
     """Where a transfer is: from the books, and from Temporal as long as the books have not heard of it."""
-    from engine.submitting import Unanswered
+    from engine.results import Unanswered
 
     check_id(transfer_id, "transfer id")
     state = await state_of(settings, transfer_id)
@@ -146,7 +146,7 @@ async def status(settings: Settings, transfer_id: str) -> Answer:
 
 async def cancel(settings: Settings, transfer_id: str, reason: str, timeout_seconds: float) -> Answer:
     """Ask for a transfer to be cancelled, and wait for the answer: cancelled, refunded, or too_late."""
-    from engine.submitting import Unanswered
+    from engine.results import Unanswered
 
     check_id(transfer_id, "transfer id")
     check_reason(reason)
@@ -259,7 +259,7 @@ async def asked_of(settings: Settings, state: TransferState) -> "TransferRequest
 async def _find(settings: Settings, transfer_id: str, must_answer: bool) -> "tuple[dict[str, Any], Submitted | None]":
     """The link to a transfer's workflow, and what Temporal knows of it. Nothing of both if it need not answer."""
     from engine.connection import NotReachable
-    from engine.submitting import Unanswered
+    from engine.results import Unanswered
 
     try:
         async with temporal(settings, 10) as submitter:

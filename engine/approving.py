@@ -10,7 +10,8 @@ from temporalio.service import RPCError
 
 from activities.approvals import Consent, Denial, Standing
 from activities.messages import TransferOutcome
-from engine.submitting import Submitter, Unanswered, has_no_such_workflow, workflow_id
+from engine.results import Unanswered, has_no_such_workflow
+from engine.submitting import Submitter, workflow_id
 
 Answer = TypeVar("Answer", bound=BaseModel)
 

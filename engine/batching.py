@@ -25,7 +25,8 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
 from activities.batch_messages import BatchOutcome, BatchProgress, BatchRequest, ChunkOutcome, ChunkRequest
-from engine.submitting import Submitted, Submitter, Unanswered, has_no_such_workflow, result_of
+from engine.results import Unanswered, has_no_such_workflow, result_of
+from engine.submitting import Submitted, Submitter
 
 IN_FLIGHT = 3
 REPORT = timedelta(seconds=10)

@@ -12,7 +12,8 @@ the run is going on                     wait for its end: it may be a stranger's
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from engine.submitting import Ended, KeyReused, Submitted, Submitter, Unanswered
+from engine.results import KeyReused, Unanswered
+from engine.submitting import Ended, Submitted, Submitter
 from ledger.errors import MalformedRequest
 
 

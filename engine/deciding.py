@@ -9,7 +9,8 @@ from temporalio.service import RPCError
 
 from activities.decisions import DecisionAnswer, PayoutDecision
 from engine.approving import update
-from engine.submitting import Submitter, Unanswered, has_no_such_workflow, workflow_id
+from engine.results import Unanswered, has_no_such_workflow
+from engine.submitting import Submitter, workflow_id
 from ledger.errors import MalformedRequest
 
 MALFORMED = "MalformedRequest"

@@ -8,7 +8,7 @@ from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
-from engine.submitting import Unanswered, has_no_such_workflow
+from engine.results import Unanswered, has_no_such_workflow
 
 
 @dataclass(frozen=True, slots=True)

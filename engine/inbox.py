@@ -20,9 +20,9 @@ from activities.payouts import Callback, ReturnRequest
 from engine.connection import connect
 from engine.hearing import hear
 from engine.plugin import ClientPlugin
+from engine.results import Unanswered
 from engine.returns import hand_in
 from engine.settings import TASK_QUEUE, Settings
-from engine.submitting import Unanswered
 from rails.callbacks import BadCallback, BadSignature, Reader, Spoken
 
 LONGEST_BODY = 1_000_000

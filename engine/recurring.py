@@ -34,8 +34,9 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.messages import TransferRequest
 from activities.recurrence import FIELDS, Every
 from activities.recurring import OrderChange, RecurringOrder
+from engine.results import Unanswered, has_no_such_workflow
 from engine.settings import TASK_QUEUE
-from engine.submitting import Submitter, Unanswered, has_no_such_workflow
+from engine.submitting import Submitter
 from ledger.money import say
 
 PREFIX = "recurring/"

@@ -6,8 +6,8 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
 from activities.payouts import ReturnRequest
+from engine.results import Unanswered
 from engine.settings import TASK_QUEUE
-from engine.submitting import Unanswered
 
 
 async def hand_in(client: Client, request: ReturnRequest, task_queue: str = TASK_QUEUE) -> bool:

@@ -1,33 +1,33 @@
 """Submitting: how callers start, follow and cancel transfers, so that asking again is always safe.
 
-    start     running, same content          attached       wait for its outcome
+    start     unknown to Temporal            started        the ledger knows whether it has happened before
+              running, same content          attached       wait for its outcome
               closed, same content           replayed       its outcome
               other content                  key_reused     nothing is done
               closed without an outcome      started again  (terminated by an operator: the keys make it safe)
-              unknown to Temporal            started        the ledger knows whether it has happened before
 
-Temporal's answer is a cache in front of the ledger's: after its retention the ledger alone remembers.
+The first of these takes one call: it fails if anything is there, and only then is that looked at. Temporal's answer
+is a cache in front of the ledger's: after its retention the ledger alone remembers.
 """
 
-import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
-from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure
-from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
+from pydantic import BaseModel
+from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.common import (
     SearchAttributePair,
     TypedSearchAttributes,
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
-from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError
 
 from activities.batch_messages import BatchOutcome
 from activities.messages import (
-    KEY_REUSED,
     AccountChange,
     AccountOpening,
     DepositRequest,
@@ -36,10 +36,9 @@ from activities.messages import (
     TransferOutcome,
     TransferRequest,
 )
-from engine.converter import MALFORMED
 from engine.entry_ids import entry_workflow_id
+from engine.results import Unanswered, has_no_such_workflow, result_of
 from engine.settings import TASK_QUEUE
-from ledger.errors import MalformedRequest
 from ledger.failpoints import passing
 from ledger.fingerprint import CURRENT, Content, Fingerprint
 from ledger.money import say
@@ -54,20 +53,11 @@ from workflows.search_attributes import (
     TRANSFER_STATUS,
 )
 
-Answer = TypeVar("Answer")
 Ended = TypeVar("Ended", TransferOutcome, LegOutcome, BatchOutcome)
 SUMMARY_LENGTH = 200
 """What an operator reads of an entry at a glance, in characters; Temporal keeps summaries to 400 bytes."""
 
 _FINGERPRINT, _RECIPE = "fingerprint", "fingerprint_recipe"
-
-
-class Unanswered(Exception):
-    """No outcome yet: too slow, not reachable, interrupted. Run the same request again; it cannot do harm."""
-
-
-class KeyReused(Exception):
-    """The ledger knows this id with other content; the message names what differs. Nothing was done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,30 +201,49 @@ class Submitter:
         fingerprint = Fingerprint.of(content, recipe)
         memo = {_FINGERPRINT: fingerprint.text, _RECIPE: fingerprint.recipe}
         await passing("starter.before_start", [id])
+        start = partial(self._start, workflow, id, request, memo=memo, **options)
+        run_id = await start(conflict=WorkflowIDConflictPolicy.FAIL, reuse=WorkflowIDReusePolicy.REJECT_DUPLICATE)
+        ours = None if run_id is None else Submitted(id, run_id, running=True)
+        found = ours or await self._attach(start, id, content, recipe)
+        await passing("starter.after_start", [id])
+        return found
+
+    async def _attach(
+        self, start: Callable[..., Awaitable[str | None]], id: str, content: Content, recipe: str
+    ) -> Submitted:
+        """Find what was in the way of starting it, or start it all the same."""
         # The second policy is for a workflow that closed without an outcome: the keys make another run safe.
         for policy in (WorkflowIDReusePolicy.REJECT_DUPLICATE, WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY):
-            started = await self._start(workflow, id, request, id_reuse_policy=policy, memo=memo, **options)
+            started = await start(conflict=WorkflowIDConflictPolicy.USE_EXISTING, reuse=policy) is not None
             if (found := await self._look(id, content, recipe, started)) is not None:
-                await passing("starter.after_start", [id])
                 return found
         raise Unanswered(f"{id} was closed without an outcome while it was looked at")
 
-    async def _start(self, workflow: str, id: str, request: BaseModel, **options: Any) -> bool:
-        """Start it, or attach to the one that is running. False if there is a closed one already."""
+    async def _start(
+        self,
+        workflow: str,
+        id: str,
+        request: BaseModel,
+        conflict: WorkflowIDConflictPolicy,
+        reuse: WorkflowIDReusePolicy,
+        **options: Any,
+    ) -> str | None:
+        """Start it, or attach to the running one if `conflict` lets it: the run id. None if one is in the way."""
         try:
-            await self.client.start_workflow(
+            handle = await self.client.start_workflow(
                 workflow,
                 request,
                 id=id,
                 task_queue=self.task_queue,
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                id_conflict_policy=conflict,
+                id_reuse_policy=reuse,
                 **options,
             )
         except WorkflowAlreadyStartedError:
-            return False
+            return None
         except RPCError as error:
             raise Unanswered(f"Temporal did not answer: {error}") from error
-        return True
+        return handle.result_run_id
 
     async def _look(self, id: str, content: Content, recipe: str, started: bool) -> Submitted | None:
         """What is there under an id. None if it closed without an outcome, and may be run again."""
@@ -254,47 +263,6 @@ class Submitter:
         return Submitted(id, there.run_id) if started and not differences else None
 
 
-def has_no_such_workflow(error: RPCError) -> bool:
-    """Whether Temporal has looked for a workflow and knows none.
-
-    That it does not find the namespace is no such answer: a server short of time says so of one with transfers in it.
-    """
-    if error.status != RPCStatusCode.NOT_FOUND:
-        return False
-    return not any(detail.Is(NamespaceNotFoundFailure.DESCRIPTOR) for detail in error.grpc_status.details)
-
-
 def workflow_id(transfer_id: str) -> str:
     """The workflow id of a transfer: `transfer/<transfer id>`."""
     return f"transfer/{transfer_id}"
-
-
-async def result_of(handle: WorkflowHandle[Any, Answer], timeout_seconds: float) -> Answer:
-    """Wait for a workflow's result, through restarts of the server.
-
-    Raises Unanswered, KeyReused or MalformedRequest.
-    """
-    try:
-        async with asyncio.timeout(timeout_seconds):
-            while True:
-                try:
-                    return await handle.result()
-                except RPCError as error:
-                    if error.status not in _PASSING:
-                        raise Unanswered(f"Temporal did not answer: {error}") from error
-                    await asyncio.sleep(0.2)
-    except TimeoutError:
-        raise Unanswered(f"no outcome within {timeout_seconds:g} s; is a worker running?") from None
-    except WorkflowFailureError as error:
-        cause = error.cause
-        if isinstance(cause, ApplicationError) and cause.type == MALFORMED:
-            raise MalformedRequest(cause.message) from error
-        if isinstance(cause, ApplicationError) and cause.type == KEY_REUSED:
-            raise KeyReused(cause.message) from error
-        advice = "submit it again with the same id, which finishes it"
-        raise Unanswered(f"{handle.id} was closed without an outcome ({cause}); {advice}") from error
-    except ValidationError as error:
-        raise Unanswered("the answer cannot be read: the worker is newer than this program") from error
-
-
-_PASSING = (RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED, RPCStatusCode.UNKNOWN)

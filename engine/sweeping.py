@@ -24,8 +24,9 @@ from temporalio.service import RPCError
 from activities.messages import NotificationRequest, SweepRequest, SweepSummary, TransferRequest
 from activities.sweeping import Standing
 from engine.entry_ids import entry_workflow_id
+from engine.results import Unanswered, has_no_such_workflow, result_of
 from engine.settings import TASK_QUEUE
-from engine.submitting import Submitter, Unanswered, has_no_such_workflow, result_of, workflow_id
+from engine.submitting import Submitter, workflow_id
 
 INTERVAL = timedelta(minutes=1)
 CATCHUP = timedelta(seconds=10)

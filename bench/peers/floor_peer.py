@@ -21,7 +21,7 @@ from bench.filling import write
 from bench.load import Load
 from bench.peers.driving import Taken, Turn, drive, serve
 from bench.peers.work import ACCOUNTS, Movement
-from bench.transfer import Run, Sides, Starter
+from bench.transfer import Run, Sides
 from engine.settings import TASK_QUEUE
 from engine.submitting import Submitter
 from ledger.book import Ledger
@@ -44,7 +44,7 @@ async def main(url: str, pgbench: str | None) -> None:
     if benched:
         await benched.prepare()
     async with running() as cluster:
-        sides = Sides(Starter(cluster.client, TASK_QUEUE), Submitter(cluster.client, TASK_QUEUE))
+        sides = Sides(Submitter(cluster.client, TASK_QUEUE))
         ways = {
             "floor": partial(drive, partial(_as_a_transfer, sides.floor)),
             "express floor": partial(drive, partial(_as_a_transfer, sides.express_floor)),

@@ -10,7 +10,7 @@ from activities.batch_messages import BatchProgress
 from cli import batches
 from cli.batch_results import Counts
 from engine.batching import Batches
-from engine.submitting import Unanswered
+from engine.results import Unanswered
 
 
 class SilentFirst:

@@ -9,7 +9,8 @@ import time
 from dataclasses import dataclass
 
 from activities.messages import TransferOutcome, TransferRequest
-from engine.submitting import KeyReused, Submitter
+from engine.results import KeyReused
+from engine.submitting import Submitter
 from ledger.errors import MalformedRequest
 from tests.faults.evidence import Answer
 from tests.support.processes import Said

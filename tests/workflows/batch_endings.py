@@ -6,7 +6,7 @@ from contextlib import suppress
 from activities.batch_messages import BatchProgress, BatchRequest
 from cli.batch_file import Chunk, Good
 from engine.batching import Batches, batch_workflow_id
-from engine.submitting import KeyReused
+from engine.results import KeyReused
 from ledger.transfer import Transfer
 from tests.support.bank import PATIENCE, Bank
 

@@ -17,7 +17,8 @@ from activities.messages import (
 )
 from activities.terms import Decision, HoldRequest
 from engine.deciding import decide
-from engine.submitting import KeyReused, workflow_id
+from engine.results import KeyReused
+from engine.submitting import workflow_id
 from engine.sweeping import sweep_id
 from ledger import failpoints, operations
 from ledger.account import AccountStatus

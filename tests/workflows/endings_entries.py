@@ -4,7 +4,7 @@ from contextlib import suppress
 
 from activities.messages import EntryRequest, LegOutcome
 from engine.entry_ids import entry_workflow_id
-from engine.submitting import KeyReused
+from engine.results import KeyReused
 from ledger import failpoints
 from ledger.entries import EntryReversal, Reversal
 from tests.support.bank import PATIENCE, Bank

@@ -3,12 +3,37 @@
 import asyncio
 
 import pytest
+from temporalio.client import (
+    Client,
+    DescribeWorkflowInput,
+    Interceptor,
+    OutboundInterceptor,
+    WorkflowExecutionDescription,
+)
 
-from engine.submitting import KeyReused
+from engine.results import KeyReused
 from ledger.account import AccountStatus
 from ledger.operation import SetAccountStatus
 from tests.support.bank import Bank
 from tests.support.databases import both_databases
+
+
+class Describing(Interceptor):
+    """Remembers which workflows a client has looked at."""
+
+    def __init__(self, looked: list[str]) -> None:
+        self._looked = looked
+
+    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:
+        """Described through here."""
+        looked = self._looked
+
+        class Outbound(OutboundInterceptor):
+            async def describe_workflow(self, input: DescribeWorkflowInput) -> WorkflowExecutionDescription:
+                looked.append(input.id)
+                return await super().describe_workflow(input)
+
+        return Outbound(next)
 
 
 @both_databases
@@ -22,6 +47,23 @@ async def test_fifty_callers_of_one_id_get_one_effect_and_equal_answers(bank: Ba
 
     assert {(outcome.status, outcome.reason) for outcome in outcomes} == {("settled", None)}
     assert await bank.balances() == [75_00, 25_00, 0]
+
+
+async def test_only_who_finds_something_under_the_id_looks_at_it(bank: Bank) -> None:
+    """
+    Where nothing is in the way one call starts a transfer; each further one asks Temporal's servers for some work.
+    """
+    request, looked = bank.request(), list[str]()
+    bank.client = Client(**bank.client.config() | {"interceptors": [Describing(looked)]})
+
+    first = await bank.start(request)
+    looked_by_the_first = list(looked)
+    await bank.outcome(first)
+    again = await bank.start(request)
+
+    assert looked_by_the_first == []
+    assert looked == [first.workflow_id]
+    assert (first.run_id, first.replayed, again.replayed) == (again.run_id, False, True)
 
 
 async def test_the_same_id_with_other_content_is_told_what_differs_while_it_runs_and_after(bank: Bank) -> None:

@@ -9,7 +9,7 @@ from activities.batch_messages import BatchOutcome, BatchProgress, BatchRequest
 from cli.batch_file import Chunk, Good
 from cli.batch_results import Row, rows
 from engine.batching import Batches, batch_workflow_id
-from engine.submitting import KeyReused
+from engine.results import KeyReused
 from ledger.transfer import Transfer
 from tests.support.bank import PATIENCE, Bank
 from tests.support.databases import both_databases

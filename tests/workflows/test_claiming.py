@@ -6,7 +6,8 @@ import pytest
 
 from activities.messages import DepositRequest, LegOutcome, TransferOutcome, TransferRequest
 from engine.claiming import claim
-from engine.submitting import Submitted, Unanswered
+from engine.results import Unanswered
+from engine.submitting import Submitted
 from tests.support.bank import PATIENCE, Bank
 
 

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from activities.messages import EntryRequest, LegOutcome
-from engine.submitting import KeyReused, result_of
+from engine.results import KeyReused, result_of
 from ledger.entries import Share, Split, TargetBalance
 from ledger.entries.split import MOST_SHARES
 from ledger.errors import MalformedRequest

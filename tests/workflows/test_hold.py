@@ -7,7 +7,7 @@ import pytest
 
 from activities.terms import Decision, HoldRequest
 from engine.deciding import decide
-from engine.submitting import KeyReused
+from engine.results import KeyReused
 from ledger.errors import MalformedRequest
 from ledger.transfer import Status
 from tests.support.bank import PATIENCE, Bank

@@ -5,7 +5,8 @@ from temporalio.client import Client
 
 from engine.embedded import EmbeddedServer
 from engine.plugin import ClientPlugin
-from engine.submitting import Submitter, Unanswered
+from engine.results import Unanswered
+from engine.submitting import Submitter
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import pytest
 from activities.messages import LegOutcome
 from activities.payouts import Callback, PayoutActivities, ReturnRequest, Said
 from engine.hearing import hear
+from engine.results import KeyReused
 from engine.returns import hand_in, return_workflow_id
-from engine.submitting import KeyReused
 from ledger import payouts
 from ledger.account import AccountStatus
 from ledger.operation import OpenAccount, SetAccountStatus

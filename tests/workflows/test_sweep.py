@@ -8,7 +8,8 @@ import pytest
 from activities.messages import SweepSummary, TransferRequest
 from activities.sweeping import Standing
 from engine import sweeping
-from engine.submitting import KeyReused, Unanswered, workflow_id
+from engine.results import KeyReused, Unanswered
+from engine.submitting import workflow_id
 from ledger import operations
 from ledger.account import AccountStatus
 from ledger.book import Ledger

@@ -15,7 +15,8 @@ from typing import Any
 
 from temporalio.client import Client
 
-from engine.submitting import Submitter, Unanswered
+from engine.results import Unanswered
+from engine.submitting import Submitter
 from ledger.book import Ledger
 from tests.faults.crash import caller, instrumented_worker
 from tests.faults.crash.instrumented_worker import Place

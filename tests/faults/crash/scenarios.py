@@ -31,8 +31,9 @@ from engine.approving import Refused, approve
 from engine.batching import Batches
 from engine.deciding import decide, decide_payout
 from engine.limits import set_limits
+from engine.results import result_of
 from engine.returns import hand_in, return_workflow_id
-from engine.submitting import Submitter, result_of
+from engine.submitting import Submitter
 from ledger.account import AccountStatus
 from ledger.entries import Entry, EntryReversal, Quote, Share, Split, TargetBalance, at_quote
 from ledger.operation import OpenAccount, Operation

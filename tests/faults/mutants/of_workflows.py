@@ -51,8 +51,8 @@ def default_reuse_policy() -> None:
     """A closed transfer may be started again, and the books do not give back the recorded outcome."""
     start = Submitter._start
 
-    async def anew(self: Submitter, workflow: str, id: str, request: Any, **options: Any) -> bool:
-        return await start(self, workflow, id, request, **options | {"id_reuse_policy": _DEFAULT})
+    async def anew(self: Submitter, *request: Any, **options: Any) -> str | None:
+        return await start(self, *request, **options | {"reuse": _DEFAULT})
 
     def no_answer(operation: Operation, recorded: Recorded, books: Books) -> Outcome:
         raise OutOfOrder(f"{operation.key} has been done before")

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from activities.messages import DepositRequest, LegOutcome, TransferOutcome, TransferRequest
 from engine.connection import NotReachable, connect
 from engine.plugin import ClientPlugin
+from engine.results import Unanswered
 from engine.settings import Settings
-from engine.submitting import Submitter, Unanswered
+from engine.submitting import Submitter
 from tests.faults.evidence import Answer
 from tests.faults.parts.rpc_fates.branch import Branch
 

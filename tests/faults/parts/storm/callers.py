@@ -14,7 +14,8 @@ from activities.messages import ExpressRequest, TransferOutcome, TransferRequest
 from activities.terms import Decision, HoldRequest
 from engine.connection import NotReachable
 from engine.deciding import decide
-from engine.submitting import KeyReused, Submitted, Submitter, Unanswered
+from engine.results import KeyReused, Unanswered
+from engine.submitting import Submitted, Submitter
 from ledger.reader import Reader
 from tests.faults.evidence import Answer
 from tests.faults.kinds import Kind

@@ -17,7 +17,8 @@ from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.service import RPCError
 
 from activities.messages import AccountChange
-from engine.submitting import Submitter, Unanswered, workflow_id
+from engine.results import Unanswered
+from engine.submitting import Submitter, workflow_id
 from ledger.account import AccountStatus
 from tests.faults.kinds import Kind
 from tests.faults.parts.storm.bank import Bank, Hand

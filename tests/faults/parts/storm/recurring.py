@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from activities.recurring import RecurringOrder
 from engine.recurring import RecurringTransfers
-from engine.submitting import Unanswered
+from engine.results import Unanswered
 from tests.faults.invariants.lookup import TERMINAL
 from tests.faults.kinds import Kind
 from tests.faults.parts.storm.bank import Bank
