@@ -37,7 +37,7 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s  %(message)s")
     try:
         application = inbox(Settings.from_environment(), readers_from_environment(), arguments.task_queue)
-        uvicorn.run(application, host=arguments.host, port=arguments.port, log_level="warning")
+        uvicorn.run(application, host=arguments.host, port=arguments.port, log_level="warning", loop="asyncio")
     except ValueError as error:  # a secret that is none
         sys.stderr.write(f"callbacks: {error}\n")
         return 1

@@ -10,13 +10,14 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 from bench.databases import Databases
 from bench.figure import Figure, Line, median, ratio
-from bench.lever_worker import LEVERS, Lever
+from bench.lever_worker import AS_IT_IS, LEVERS, Lever
 from bench.transfer import IN_FLIGHT, Sides, throughput, turns
 from bench.watching import Watch
 from engine.connection import connect
@@ -24,8 +25,6 @@ from engine.embedded import EmbeddedServer
 from engine.plugin import ClientPlugin
 from engine.settings import ROOT, Settings
 from engine.submitting import Submitter
-
-AS_IT_IS, ONE_PROCESS, TWO_PROCESSES = "as it is", "PostgreSQL, one process", "PostgreSQL, two processes"
 
 
 async def measure(databases: Databases, quick: bool) -> Figure:
@@ -39,28 +38,26 @@ async def measure(databases: Databases, quick: bool) -> Figure:
             def sides(queue: str) -> Sides:
                 return Sides(Submitter(client, queue))
 
-            async with _workers(databases, data, server.address, AS_IT_IS) as pids:
-                lines = await _profile(sides(AS_IT_IS), {"Temporal server": server.pid, "worker": pids[0]}, size)
-                for name in LEVERS:
-                    if name in (AS_IT_IS, ONE_PROCESS, TWO_PROCESSES):
-                        continue
-                    async with _workers(databases, data, server.address, name):
-                        lines.append(await _worth(sides(AS_IT_IS), sides(name), name, pairs, size))
-            async with (
-                _workers(databases, data, server.address, ONE_PROCESS),
-                _workers(databases, data, server.address, TWO_PROCESSES),
-            ):
-                lines.append(await _worth(sides(ONE_PROCESS), sides(TWO_PROCESSES), TWO_PROCESSES, pairs, size))
+            lines = []
+            for backend, base in AS_IT_IS.items():
+                others = [name for name, lever in LEVERS.items() if lever.backend == backend and name != base]
+                async with _workers(databases, data, server.address, base) as pids:
+                    processes = {"Temporal server": server.pid, f"worker on {backend}": pids[0]}
+                    lines += await _profile(sides(base), processes, base, size)
+                    for name in others:
+                        async with _workers(databases, data, server.address, name) as others_pids:
+                            as_it_is, otherwise = _Way(sides(base), pids), _Way(sides(name), others_pids)
+                            lines += await _worth(as_it_is, otherwise, name, pairs, size)
     return Figure(
         "Levers: where one transfer's time goes, and what each way to change it is worth",
         f"Processor time of each process over {4 * size} transfers, {IN_FLIGHT} in flight. Then {pairs} turns of "
-        f"{size} transfers with each lever set otherwise, and as many as it is: below 1, the lever stands right. Two "
-        "processes on PostgreSQL are compared with one there.",
+        f"{size} transfers with each lever set otherwise, and as many as it is on the same database: below 1, the "
+        "lever stands right. The worker's processor time depends less on what else the machine does.",
         lines,
     )
 
 
-async def _profile(sides: Sides, pids: dict[str, int], size: int) -> list[Line]:
+async def _profile(sides: Sides, pids: dict[str, int], name: str, size: int) -> list[Line]:
     await throughput(sides.transfer, IN_FLIGHT * 2)
     watched = {name: Watch(psutil.Process(pid)) for name, pid in pids.items()}
 
@@ -71,16 +68,33 @@ async def _profile(sides: Sides, pids: dict[str, int], size: int) -> list[Line]:
     before, rate, after = used(), await throughput(sides.transfer, 4 * size), used()
     each = {name: (after[name] - before[name]) * 1e3 / (4 * size) for name in before}
     return [
-        Line("as it is", rate, "transfers/s"),
+        Line(name, rate, "transfers/s"),
         *(Line(f"processor time of {name}", taken, "ms/transfer") for name, taken in each.items()),
     ]
 
 
-async def _worth(base: Sides, other: Sides, name: str, pairs: int, size: int) -> Line:
-    for side in (base, other):
-        await throughput(side.transfer, IN_FLIGHT)  # not counted: the first of everything is slow
-    as_it_is, otherwise = await turns(base.transfer, other.transfer, pairs, size)
-    return Line(f"{name} ({median(otherwise):.1f}/s)", ratio(otherwise, as_it_is), "of as it is")
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """A way to set things, and the processes of the workers that work so."""
+
+    sides: Sides
+    pids: list[int]
+
+    def seconds(self) -> float:
+        """The processor time of the workers so far."""
+        return sum(Watch(psutil.Process(pid)).seconds() for pid in self.pids)
+
+
+async def _worth(base: _Way, other: _Way, name: str, pairs: int, size: int) -> list[Line]:
+    for way in (base, other):
+        await throughput(way.sides.transfer, IN_FLIGHT)  # not counted: the first of everything is slow
+    before = base.seconds(), other.seconds()
+    as_it_is, otherwise = await turns(base.sides.transfer, other.sides.transfer, pairs, size)
+    used, used_otherwise = base.seconds() - before[0], other.seconds() - before[1]
+    return [
+        Line(f"{name}: transfers/s ({median(otherwise):.1f})", ratio(otherwise, as_it_is), "of as it is"),
+        Line(f"{name}: the worker's processor time", used_otherwise / used, "of as it is"),
+    ]
 
 
 @contextlib.asynccontextmanager

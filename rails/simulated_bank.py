@@ -199,7 +199,7 @@ def main() -> None:
     arguments.file.parent.mkdir(parents=True, exist_ok=True)
     books = BankBooks(arguments.file, arguments.key_window)
     bank = SimulatedBank(books, arguments.webhook_url or None, arguments.webhook_secret)
-    uvicorn.run(bank.application(), host=arguments.host, port=arguments.port, log_level="warning")
+    uvicorn.run(bank.application(), host=arguments.host, port=arguments.port, log_level="warning", loop="asyncio")
 
 
 if __name__ == "__main__":

@@ -94,7 +94,7 @@ def stripe_stand_in(library: Path, folder: Path) -> Iterator[Front]:
         process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
     front = Front(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{front_port}")
     application = Starlette(routes=[Route("/{path:path}", front.pass_on, methods=METHODS)])
-    server = uvicorn.Server(uvicorn.Config(application, port=front_port, log_level="error"))
+    server = uvicorn.Server(uvicorn.Config(application, port=front_port, log_level="error", loop="asyncio"))
     thread = threading.Thread(target=server.run)  # not the main thread: uvicorn takes no signals there
     thread.start()
     try:

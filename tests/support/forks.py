@@ -29,7 +29,7 @@ from ledger import failpoints
 FOLDERS = ("ledger", "rails", "activities", "workflows", "engine", "cli")
 PRELOADED = [
     *("starter", "worker", "asyncpg", "sqlalchemy.dialects.postgresql.asyncpg", "sqlalchemy.dialects.sqlite.aiosqlite"),
-    *("httpcore", "uvicorn", "uvicorn.loops.auto", "uvicorn.protocols.http.auto", "uvicorn.lifespan.on"),
+    *("httpcore", "uvicorn", "uvicorn.loops.asyncio", "uvicorn.protocols.http.auto", "uvicorn.lifespan.on"),
     *(
         ".".join(path.relative_to(ROOT).with_suffix("").parts)
         for folder in FOLDERS
