@@ -15,18 +15,21 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from itertools import islice
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ledger import failpoints, store
+from ledger.books import Changes
 from ledger.database import check_safety, open_database, parse_url, sqlite_path
 from ledger.errors import LedgerError, OutcomeUnknown, OutOfOrder
 from ledger.lockfile import hold_lock
 from ledger.migrations import migrate
+from ledger.notification import EntryNotification, Notification
 from ledger.operation import Operation, Outcome, Request
-from ledger.reader import Reader
+from ledger.reader import PendingNotification, Reader
 from ledger.rules import decide
 from ledger.writer import writer
 
@@ -39,6 +42,9 @@ enough for a lone request to wait a fifth of a second at most."""
 
 CLOSING_SECONDS = 60.0
 """How long closing waits for what is being committed. What has no answer by then is unknown, as after a crash."""
+
+FRESH = 1000
+"""How many notifications a process remembers of those it has committed last."""
 
 _KEY_RACES = 5
 
@@ -57,6 +63,7 @@ class Ledger(Reader):
         self._waiting: deque[_Waiting] = deque()
         self._pieces: deque[_Piece] = deque()
         self._committing: asyncio.Task[None] | None = None
+        self._fresh: dict[str, Notification | EntryNotification] = {}
         self._open = True
 
     @classmethod
@@ -113,6 +120,12 @@ class Ledger(Reader):
             if isinstance(answer, BaseException):
                 raise answer
         return answers
+
+    async def notification(self, key: str) -> PendingNotification | None:
+        """As Reader's. The first look at one that this process has just committed needs no database."""
+        if (fresh := self._fresh.pop(key, None)) is not None:
+            return PendingNotification(key, fresh.body, None)
+        return await super().notification(key)
 
     def _check_open(self) -> None:
         if not self._open:
@@ -183,7 +196,7 @@ class Ledger(Reader):
         for race in range(1, _KEY_RACES + 1):
             await failpoints.passing("ledger.before_transaction", keys)
             try:
-                answers = await self.writer.transaction(
+                answers, changes = await self.writer.transaction(
                     partial(_decided, requests, first_look=race == 1),
                     partial(failpoints.passing, "ledger.before_commit", keys),
                 )
@@ -193,19 +206,29 @@ class Ledger(Reader):
                 if race == _KEY_RACES:
                     raise
                 continue
+            self._remember(changes)
             await failpoints.passing("ledger.after_commit", keys)
             return answers
         raise AssertionError("unreachable")
 
+    def _remember(self, committed: Changes) -> None:
+        self._fresh |= {notification.key: notification for notification in committed.notifications[-FRESH:]}
+        for key in committed.delivered:
+            self._fresh.pop(key, None)
+        for key in list(islice(self._fresh, max(len(self._fresh) - FRESH, 0))):
+            del self._fresh[key]
 
-def _decided(requests: Sequence[Request], connection: Connection, first_look: bool) -> Sequence[Outcome | OutOfOrder]:
-    """The work of a transaction: load, decide, write."""
+
+def _decided(
+    requests: Sequence[Request], connection: Connection, first_look: bool
+) -> tuple[Sequence[Outcome | OutOfOrder], Changes]:
+    """The work of a transaction: load, decide, write. Returns the answers, and what it changes."""
     books = store.load(connection, requests)
     answers = decide(requests, books)
     if first_look and any(isinstance(answer, OutOfOrder) for answer in answers):
         raise _LookAgain
     store.write(connection, books.changes)
-    return answers
+    return answers, books.changes
 
 
 async def _at_once() -> None:
