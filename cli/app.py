@@ -33,6 +33,7 @@ PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         approving.deny,
         payouts.payout,
         payouts.decide,
+        payouts.correct,
     ),
     "Many at once, or again and again": (batches.batch,),
     "Movements of one step": (entries.split, entries.exchange, entries.reverse, entries.set_balance),

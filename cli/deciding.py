@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from cli.answers import Answer, Exit
+from cli.answers import Answer
 from cli.reach import books, progress, temporal
-from cli.transfers import KEY_REUSED, answer, asked_of, from_the_books, not_found, state_of
+from cli.transfers import KEY_REUSED, answer, asked_of, from_the_books, not_found, refused, state_of
 from engine.settings import Settings
 from ledger.errors import MalformedRequest
 from ledger.fingerprint import PAYOUT
@@ -24,11 +24,11 @@ async def decide(settings: Settings, transfer_id: str, decision: "PayoutDecision
         return not_found(transfer_id)
     if state.terms != PAYOUT:
         raise MalformedRequest(f"{transfer_id} is no payout")
-    refused = None
+    why_not = None
     if not state.status.terminal:
-        refused = await _decide(settings, state, decision, timeout_seconds)
+        why_not = await _decide(settings, state, decision, timeout_seconds)
         state = await state_of(settings, transfer_id, must_be_there=True) or state
-    return await _told(settings, state, decision.as_decision(), refused)
+    return await _told(settings, state, decision.as_decision(), why_not)
 
 
 async def _decide(
@@ -45,13 +45,13 @@ async def _decide(
             submitted = await submitter.transfer(request)  # should nobody work on it any more, somebody does now
             try:
                 await decide_payout(submitter, state.transfer.id, decision, timeout_seconds)
-            except Refused as refused:
-                return str(refused)
+            except Refused as no:
+                return str(no)
             await submitter.outcome(submitted, TransferOutcome, timeout_seconds)
     return None
 
 
-async def _told(settings: Settings, state: TransferState, decision: Decision, refused: str | None) -> Answer:
+async def _told(settings: Settings, state: TransferState, decision: Decision, why_not: str | None) -> Answer:
     """What the books keep, whoever asked: this decision (and whether the rail said otherwise), another, or none."""
     id = state.transfer.id
     otherwise = Leg.REJECTED if decision.decided == PAID else Leg.ACCEPTED
@@ -59,15 +59,8 @@ async def _told(settings: Settings, state: TransferState, decision: Decision, re
         kept = await reader.asked(operation_key(id, Leg.DECISION))
         contradicted = await reader.asked(operation_key(id, otherwise)) is not None
     if kept is None:
-        return _refused(state, refused or f"it was {state.status} without a decision")
+        return refused(state, "decision_refused", why_not or f"it was {state.status} without a decision")
     if differences := kept.differences(state.transfer.content() | decision.content()):
         fields = state.transfer.content() | {"transfer_id": id}
         return answer(fields, KEY_REUSED, KEY_REUSED, "; ".join(differences))
     return from_the_books(state, {"decision": "contradicted" if contradicted else decision.decided})
-
-
-def _refused(state: TransferState, why: str) -> Answer:
-    """Nothing was done: where the payout is, and why."""
-    data = from_the_books(state, {}).data | {"reason": "decision_refused", "detail": why}
-    headline = f"[bold]{state.transfer.id}[/]  [yellow]decision_refused[/]"
-    return Answer(data, Exit.NO, headline, hide=frozenset({"transfer_id", "reason"}))

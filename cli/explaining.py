@@ -19,6 +19,7 @@ from engine.results import Unanswered
 from engine.settings import Settings
 from engine.submitting import workflow_id
 from engine.timeline import Line, Source, merge
+from ledger.corrections import Contradiction, read_contradiction
 from ledger.effects import Effect, Verdict, effects, judge, judge_entry
 from ledger.entries import Entry
 from ledger.keys import Leg, check_id, operation_key
@@ -59,6 +60,7 @@ class Explanation:
     runs: Sequence[Run] | None
     kind: str | None = None
     ended: tuple[Entry, Outcome] | None = None
+    contradiction: Contradiction | None = None
 
     @property
     def status(self) -> Status | None:
@@ -112,6 +114,7 @@ class Explanation:
                 for effect in self.effects
             ],
             "verdict": str(self.verdict),
+            **({} if self.contradiction is None else {"contradicted": _contradicted_as_json(self.contradiction)}),
         }
 
 
@@ -137,7 +140,9 @@ async def explain(settings: Settings, id: str) -> Answer:
 async def _of_a_transfer(settings: Settings, id: str) -> Explanation:
     runs = await _runs(settings, workflow_id(id))
     async with books(settings) as reader:
-        return Explanation(id, await read_story(reader, id), runs)
+        story = await read_story(reader, id)
+        state = story and story.state
+        return Explanation(id, story, runs, contradiction=await read_contradiction(reader, state) if state else None)
 
 
 async def _of_an_entry(settings: Settings, id: str, temporal_answers: bool) -> Explanation | None:
@@ -191,6 +196,24 @@ def _line_as_json(line: Line) -> dict[str, Any]:
     return said
 
 
+def _contradicted_as_json(contradiction: Contradiction) -> dict[str, Any]:
+    by = contradiction.correction
+    return {
+        "key": contradiction.key,
+        "detail": contradiction.word,
+        "corrected": contradiction.corrected,
+        "corrected_by": by.id if by is not None and contradiction.corrected else None,
+    }
+
+
+def _contradicted(id: str, contradiction: Contradiction) -> str:
+    said = f"Its rail says otherwise ({contradiction.key}: {contradiction.word})."
+    if not contradiction.corrected:
+        return f"[bold red]{said}[/]\nTo correct it: starter.py correct {id}"
+    by = contradiction.correction
+    return f"[yellow]{said}[/]\nIt was corrected by {by.id if by else 'other reversals'}."
+
+
 def _show(explanation: Explanation) -> None:
     from rich.console import Console
 
@@ -204,6 +227,8 @@ def _show(explanation: Explanation) -> None:
     if explanation.effects:
         console.print(_proof(explanation.effects))
     console.print(_VERDICTS[explanation.verdict])
+    if explanation.contradiction is not None:
+        console.print(_contradicted(explanation.id, explanation.contradiction))
 
 
 def _headline(explanation: Explanation) -> str:

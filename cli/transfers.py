@@ -223,6 +223,13 @@ def from_the_books(state: TransferState, more: dict[str, Any]) -> Answer:
     return answer(fields, state.status, state.reason, state.detail)
 
 
+def refused(state: TransferState, reason: str, why: str) -> Answer:
+    """The answer about a transfer of which nothing was done: where it is, and why."""
+    data = from_the_books(state, {}).data | {"reason": reason, "detail": why}
+    headline = f"[bold]{state.transfer.id}[/]  [yellow]{reason}[/]"
+    return Answer(data, Exit.NO, headline, hide=frozenset({"transfer_id", "reason"}))
+
+
 def not_found(transfer_id: str) -> Answer:
     """The answer about a transfer that neither the books nor Temporal know."""
     reason = "transfer_not_found"

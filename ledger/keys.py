@@ -11,13 +11,16 @@ from enum import StrEnum
 
 from ledger.errors import MalformedRequest
 
-_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
+LONGEST_ID = 128
+"""The longest id, in characters."""
+
+_ID = re.compile(rf"[A-Za-z0-9._:-]{{1,{LONGEST_ID}}}", re.ASCII)
 _TRANSIT = "transit:"
 _CASH = "cash:"
 SETTING = "/setting/"
 APPROVAL = "/approval/"
 CORRECTION = ".correction"
-"""What the id of a transfer ends with that takes again what was given back of a payout, and had been paid."""
+"""What the id of a payout's correction has more than its own."""
 
 _NOTIFY = "/notify/"
 _PERSON_LENGTH = 60  # so that the longest key of an approval fits into the books
@@ -103,6 +106,11 @@ def notification_key(owner: str, event: str) -> str:
 def notified(notification_key: str) -> str:
     """Whose ending a notification tells: the id of a transfer, or the key of an entry."""
     return notification_key.rpartition(_NOTIFY)[0]
+
+
+def correction_id(payout_id: str, number: int) -> str:
+    """The id of a payout's first, second, ... correction: `P1.correction`, `P1.correction.2`."""
+    return f"{payout_id}{CORRECTION}" + (f".{number}" if number > 1 else "")
 
 
 def transit_account(currency: str) -> str:

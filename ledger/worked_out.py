@@ -37,10 +37,14 @@ def given_back_before(original: Original, books: Books) -> Sequence[int]:
 
 
 def _due(back: GivesBack, books: Books) -> Sequence[int]:
-    before = given_back_before(back.original, books)
-    if back.amount_minor > back.original.left(before):
+    original, before = back.original, given_back_before(back.original, books)
+    recorded = books.operations.get(original.key)
+    # What came back before came back of what is recorded: of other content it is no part.
+    if recorded is None or recorded.fingerprint.differences(original.content(), original.recipe):
         return [0 for _ in before]
-    return back.original.parts(back.amount_minor, before)
+    if back.amount_minor > original.left(before):
+        return [0 for _ in before]
+    return original.parts(back.amount_minor, before)
 
 
 def _what_is_missing(target: Target, books: Books) -> tuple[Posting, ...]:

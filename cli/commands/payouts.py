@@ -1,4 +1,4 @@
-"""payout, decide: what is done about money that leaves over an outside rail."""
+"""payout, decide, correct: what is done about money that leaves over an outside rail."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -72,5 +72,21 @@ def decide(
         decided = NOT_PAID if paid is None else PAID
         decision = PayoutDecision(decided=decided, by=by, evidence=(not_paid if paid is None else paid) or "")
         return await deciding.decide(Settings.from_environment(), id, decision, timeout)
+
+    give(work, as_json, {"transfer_id": id})
+
+
+def correct(
+    id: TransferId,
+    timeout: Timeout = 30.0,
+    as_json: Json = False,
+) -> None:
+    """Correct a payout of which its rail says otherwise than the books: take the money again, or give it back; once."""
+    from cli.answers import give
+
+    async def work() -> "Answer":
+        from cli import correcting
+
+        return await correcting.correct(Settings.from_environment(), id, timeout)
 
     give(work, as_json, {"transfer_id": id})

@@ -1,8 +1,9 @@
 """What left over outside rails: a payout was submitted before it was settled, and no other transfer ever was.
 
 What a rail says against a decision that the money has followed is no mistake of the books, and yet money is missing
-somewhere: it is named until somebody has corrected it. A payout that was settled and not paid is corrected by
-reversing it; one that was given back and paid, by the transfer `<id>.correction`, which takes the same once more.
+somewhere: it is named until somebody has corrected it (`ledger/corrections.py`). A payout that was settled and not paid
+is corrected by reversing it; one that was given back and paid, by one transfer `<id>.correction` or
+`<id>.correction.<number>`, which takes the same once more. Two of them are one too many.
 """
 
 from ledger.audit.check import Check
@@ -54,16 +55,15 @@ CHECKS = (
         "No rail says that it has paid what was given back, or that it has not paid what was settled; or that has been "
         "corrected.",
         f"""
-        SELECT t.id AS subject, t.status, o.key, COALESCE(o.detail, '') AS said, t.source_account_id,
-               t.destination_account_id, t.amount_minor, t.currency
+        SELECT t.id AS subject, t.status, o.key, COALESCE(o.detail, '') AS said
         FROM {_FEW} o JOIN transfers t ON t.id = o.transfer_id
-        LEFT JOIN transfers c ON c.id = t.id || '{CORRECTION}' AND c.status = '{Status.SETTLED}'
         WHERE o.key = {key_of("t.id", Leg.ACCEPTED)} AND t.status = '{Status.REFUNDED}'
-          AND (c.source_account_id = t.source_account_id AND c.destination_account_id = t.destination_account_id
-               AND c.amount_minor = t.amount_minor AND c.currency = t.currency) IS NOT TRUE
+          AND (SELECT COUNT(*) FROM transfers c WHERE c.status = '{Status.SETTLED}'
+               AND (c.id = t.id || '{CORRECTION}' OR c.id > t.id || '{CORRECTION}.' AND c.id < t.id || '{CORRECTION}/')
+               AND c.source_account_id = t.source_account_id AND c.destination_account_id = t.destination_account_id
+               AND c.amount_minor = t.amount_minor AND c.currency = t.currency) <> 1
            OR o.key = {key_of("t.id", Leg.REJECTED)} AND t.status = '{Status.SETTLED}'
           AND (SELECT COALESCE(SUM(r.amount_minor), 0) FROM reversals r WHERE r.transfer_id = t.id) < t.amount_minor""",
-        "is {status}, and {key} says otherwise ({said}): reverse it if it was settled, else take {amount_minor} "
-        "{currency} from {source_account_id} to {destination_account_id} again, as {subject}" + CORRECTION,
+        "is {status}, and {key} says otherwise ({said}): ask for starter.py correct {subject}",
     ),
 )

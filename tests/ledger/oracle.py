@@ -120,7 +120,9 @@ class Oracle:
             code = self._closed(asked.source, asked.currency) or self._closed(asked.destination, asked.currency)
             if code is None and source and expected_version not in (None, source.version):
                 code = "version_conflict"
-            code = code or self._beyond(asked) or self._move(asked.source, f"transit:{asked.currency}", asked.amount)
+            transit = f"transit:{asked.currency}"
+            code = code or self._obstacle(self.accounts[asked.source], self.accounts[transit], asked.amount)
+            code = code or self._limited(asked.source, asked.amount) or self._move(asked.source, transit, asked.amount)
             if code is None and source and source.in_a_day is not None:
                 self.uses[asked.id] = (asked.source, asked.amount)
             self.transfers[asked.id] = (asked, "rejected" if code else "debited")
@@ -235,14 +237,12 @@ class Oracle:
     def _said(self, asked: Asked, leg: str) -> str | None:
         return self.said.get(f"{asked.id}/{leg}", (None, None, None))[2]
 
-    def _beyond(self, asked: Asked) -> str | None:
-        """More than the source may pay, if it could."""
-        source, used = self.accounts[asked.source], sum(n for id, n in self.uses.values() if id == asked.source)
-        too_much = source.at_once is not None and asked.amount > source.at_once
-        too_often = source.in_a_day is not None and used + asked.amount > source.in_a_day
-        transit = self.accounts[f"transit:{asked.currency}"]
-        can_pay = self._obstacle(source, transit, asked.amount) is None
-        return "limit_exceeded" if can_pay and (too_much or too_often) else None
+    def _limited(self, id: str, amount: int) -> str | None:
+        """More than an account may pay at once, or in a day."""
+        account, used = self.accounts[id], sum(n for by, n in self.uses.values() if by == id)
+        too_much = account.at_once is not None and amount > account.at_once
+        too_often = account.in_a_day is not None and used + amount > account.in_a_day
+        return "limit_exceeded" if too_much or too_often else None
 
     def _status(self, asked: Asked | None) -> str | None:
         return self.transfers[asked.id][1] if asked and asked.id in self.transfers else None

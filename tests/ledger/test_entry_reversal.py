@@ -55,6 +55,17 @@ async def test_an_exchange_comes_back_at_its_own_rate_with_its_spread(funded: Le
     assert await balances(funded, *PARTIES) == before
 
 
+async def test_a_reversal_of_what_was_never_paid_so_is_a_rejection_also_when_all_is_back(funded: Ledger) -> None:
+    """Its shares are other ones than those that came back, of one of them less: its neighbour is answered, too."""
+    other = Split("S1", "alice", "USD", (Share("bob", 40_00), Share("carol", 1_00)))
+    await funded.apply_all([SPLIT.operation(), _back("R1", SPLIT).operation()])
+
+    wrong, right = await funded.apply_all([_back("R2", other, 16_00).operation(), EXCHANGE.operation()])
+
+    assert (wrong.code, right.applied) == (Code.DIFFERS_FROM_ORIGINAL, True)
+    assert await balances(funded, "alice", "bob", "carol") == [90_00, 35_00, 0]
+
+
 async def test_a_reversal_that_would_exceed_the_original_is_a_rejection_for_ever(funded: Ledger) -> None:
     """Of either kind: all of it after a part has come back; nothing moves, also when it is asked again."""
     await funded.apply_all([SPLIT.operation(), EXCHANGE.operation()])

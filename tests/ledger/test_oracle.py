@@ -4,7 +4,6 @@ import asyncio
 import os
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import pytest
@@ -12,150 +11,31 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
-from ledger import operations, payouts
-from ledger.account import AccountStatus, Guard
+from ledger.account import Guard
 from ledger.book import Ledger
 from ledger.errors import OutOfOrder
-from ledger.fingerprint import HOLD, PAYOUT
-from ledger.limits import Change, SetLimits
-from ledger.operation import OpenAccount, Operation, Outcome, Request, SetAccountStatus
-from ledger.transfer import Transfer
-from tests.ledger.oracle import MAX, OUT_OF_ORDER, Answer, Asked, Oracle
+from ledger.operation import Operation, Outcome, Request
+from tests.ledger.oracle import OUT_OF_ORDER, Answer, Asked
+from tests.ledger.oracle_entries import EntriesOracle, Reversible
+from tests.ledger.oracle_entry_steps import DESK, PARTS, enter, entry_steps, given_back, mistaken, usual_entry
+from tests.ledger.oracle_steps import (
+    BEGINNINGS,
+    ENDS,
+    USUALLY,
+    Step,
+    deposit,
+    deposit_steps,
+    leg,
+    open_account,
+    settings_steps,
+    transfer_steps,
+    usual,
+)
 from tests.support.invariants import check_books
 
 T = TypeVar("T")
 
-
-@dataclass(frozen=True)
-class Step:
-    """One thing to ask of both: of the ledger as a request, of the oracle as a call."""
-
-    request: Request
-    ask: Callable[[Oracle], Answer]
-
-    def __repr__(self) -> str:
-        return repr(self.request)
-
-
-def open_account(account: str, currency: str, guard: Guard) -> Step:
-    """Open an account."""
-    return Step(OpenAccount(account, currency, guard), lambda oracle: oracle.open(account, currency, guard))
-
-
-def set_status(account: str, status: AccountStatus, version: int | None) -> Step:
-    """Set an account's status."""
-    request = SetAccountStatus(account, status, version)
-    return Step(request, lambda oracle: oracle.set_status(account, status, version))
-
-
-def deposit(id: str, account: str, amount: int, currency: str) -> Step:
-    """Deposit into an account."""
-    request = operations.deposit(id, account, amount, currency)
-    return Step(request, lambda oracle: oracle.deposit(id, account, amount, currency))
-
-
-def set_limits(account: str, currency: str, at_once: Change, in_a_day: Change) -> Step:
-    """Set one or both of an account's limits."""
-    request = SetLimits(account, currency, at_once, in_a_day)
-    named = {"at_once": at_once, "in_a_day": in_a_day}
-    limits = {name: limit for name, limit in named.items() if limit is not None}
-    return Step(request, lambda oracle: oracle.set_limits(account, currency, **limits))
-
-
-def leg(name: str, asked: Asked, version: int | None = None) -> Step:
-    """One leg of a transfer."""
-    transfer = Transfer(asked.id, asked.source, asked.destination, asked.amount, asked.currency)
-    match name:
-        case "hold":
-            request = operations.hold(transfer, HOLD, {"expires_at": 1})
-            return Step(request, lambda oracle: oracle.debit(asked, terms=("hold", 1)))
-        case "payout":
-            request = operations.hold(transfer, PAYOUT, {"rail": "bank", "beneficiary": "acct-1"})
-            return Step(request, lambda oracle: oracle.debit(asked, terms=("payout", "bank", "acct-1")))
-        case "capture" | "capture a part":
-            part = asked.amount if name == "capture" else max(asked.amount // 3, 1)
-            return Step(operations.capture(transfer, part), lambda oracle: oracle.credit(asked, part))
-        case "submit":
-            return Step(payouts.submission(transfer), lambda oracle: oracle.note("submit", asked))
-        case "recall":
-            return Step(payouts.recall(transfer, "asked"), lambda oracle: oracle.recall(asked))
-        case "paid":
-            return Step(payouts.paid(transfer), lambda oracle: oracle.paid(asked))
-        case "decide paid" | "decide not_paid":
-            decided = name.removeprefix("decide ")
-            request = payouts.decision(transfer, payouts.Decision(decided, "carol", "a letter"))
-            return Step(request, lambda oracle: oracle.note("decision", asked, (decided, "carol", "a letter")))
-        case "contradict":
-            request = payouts.contradiction(transfer, accepted=True, word="pay_1")
-            return Step(request, lambda oracle: oracle.note("accepted", asked, whenever=True))
-        case "debit":
-            return Step(operations.debit(transfer, version), lambda oracle: oracle.debit(asked, version))
-        case "credit":
-            return Step(operations.credit(transfer), lambda oracle: oracle.credit(asked))
-        case "refund":
-            return Step(operations.refund(transfer, "asked"), lambda oracle: oracle.refund(asked))
-        case _:
-            return Step(operations.cancel(transfer, "asked"), lambda oracle: oracle.cancel(asked))
-
-
-ACCOUNTS = st.sampled_from(["alice", "bob", "carol"])
-ROUTES = [("alice", "bob"), ("bob", "alice"), ("alice", "carol"), ("carol", "alice"), ("carol", "bob")]
-GUARDS = st.sampled_from([Guard.DEBITS_MUST_NOT_EXCEED_CREDITS] * 6 + [*Guard])
-STATUSES = st.sampled_from([AccountStatus.OPEN] * 3 + [*AccountStatus])
-VERSIONS = st.one_of([st.none()] * 5 + [st.integers(1, 8)])
-AT_ONCE: st.SearchStrategy[Change] = st.sampled_from([None, None, "none", 9, 10, 1000])
-IN_A_DAY: st.SearchStrategy[Change] = st.sampled_from([None, "none", 20, 25, 1000])
-CURRENCIES = st.sampled_from(["USD", "JPY"])
-USUALLY = st.integers(0, 9).map(bool)
-
-
-def settings_steps() -> st.SearchStrategy[Step]:
-    """Open an account, or set its status."""
-    currencies = st.sampled_from(["USD", "USD", "USD", "JPY"])
-    limits = st.tuples(ACCOUNTS, currencies, AT_ONCE, IN_A_DAY).filter(lambda limit: limit[2:] != (None, None))
-    return (
-        st.builds(open_account, ACCOUNTS, currencies, GUARDS)
-        | st.builds(set_status, ACCOUNTS, STATUSES, VERSIONS)
-        | limits.map(lambda limit: set_limits(*limit))
-    )
-
-
-@st.composite
-def deposit_steps(draw: st.DrawFn) -> Step:
-    """Deposit under one of a few ids, mostly the same amount to the same account."""
-    number = draw(st.integers(1, 12))
-    account, amount, currency = ROUTES[number % 5][0], 30, "USD"
-    if not draw(USUALLY):
-        account, amount, currency = draw(ACCOUNTS), draw(st.sampled_from([5, MAX - 100])), draw(CURRENCIES)
-    return deposit(f"D{number}", account, amount, currency)
-
-
-def usual(number: int) -> Asked:
-    """The content that a transfer mostly has."""
-    return Asked(f"T{number}", *ROUTES[number % 5], 10, "USD")
-
-
-@st.composite
-def transfer_steps(draw: st.DrawFn) -> Step:
-    """Any leg of one of a few transfers, whose content is mostly the same each time."""
-    number = draw(st.integers(1, 12))
-    asked = usual(number)
-    if not draw(USUALLY):
-        route = draw(st.sampled_from(ROUTES))
-        asked = Asked(f"T{number}", *route, draw(st.sampled_from([11, MAX - 100])), draw(CURRENCIES))
-    if draw(st.integers(0, 2)):
-        usually = draw(USUALLY)
-        return leg(BEGINNINGS[number % 3] if usually else draw(st.sampled_from(BEGINNINGS)), asked, draw(VERSIONS))
-    return leg(draw(st.sampled_from(LEGS)), asked, draw(VERSIONS))
-
-
-BEGINNINGS = ("debit", "hold", "payout")
-"""How a transfer's money is taken, most often by its number."""
-
-BY_HAND = ("decide paid", "decide not_paid", "contradict")
-LEGS = ("credit", "refund", "cancel", "capture", "capture a part", "submit", "recall", "paid", *BY_HAND)
-ENDS = st.lists(st.sampled_from([*LEGS, "credit", "refund", "submit"]), min_size=1, max_size=4)
-STEPS = st.one_of(transfer_steps(), transfer_steps(), deposit_steps(), settings_steps())
+STEPS = st.one_of(transfer_steps(), transfer_steps(), deposit_steps(), settings_steps(), entry_steps(), entry_steps())
 
 
 class LedgerAndOracle(RuleBasedStateMachine):
@@ -165,12 +45,14 @@ class LedgerAndOracle(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.oracle = Oracle()
+        self.oracle = EntriesOracle()
         self.loop = asyncio.new_event_loop()
         self.stack = AsyncExitStack()
         self.ledger = self._run(self.stack.enter_async_context(Ledger.open(type(self).new_database())))
-        self._ask([open_account(account, "USD", Guard.DEBITS_MUST_NOT_EXCEED_CREDITS) for account in ("alice", "bob")])
-        self._ask([deposit(f"D-{account}", account, 50, "USD") for account in ("alice", "bob")])
+        first = dict.fromkeys(("alice", "bob", "fx:USD"), "USD") | dict.fromkeys(("dora", "fx:JPY"), "JPY")
+        opened = {id: id.rpartition(":")[2] for id in DESK} | {"erin": "USD"} | first
+        self._ask([open_account(id, opened[id], Guard.DEBITS_MUST_NOT_EXCEED_CREDITS) for id in opened])
+        self._ask([deposit(f"D-{id.replace(':', '-')}", id, 50, first[id]) for id in first])
 
     @rule(step=STEPS)
     def one(self, step: Step) -> None:
@@ -195,6 +77,24 @@ class LedgerAndOracle(RuleBasedStateMachine):
         steps = [leg(name, asked) for name in (first, *legs)]
         for batch in [steps] if at_once else [[step] for step in steps]:
             self._ask(batch)
+
+    @rule(number=st.integers(20, 99), parts=PARTS, at_once=st.booleans())
+    def entered(self, number: int, parts: list[int], at_once: bool) -> None:
+        """A new entry, and parts of it come back, one by one or all in one batch."""
+        entry = usual_entry(number)
+        back = given_back(entry, parts, self._next_reversal()) if isinstance(entry, Reversible) else []
+        for batch in [[enter(entry), *back]] if at_once else [[step] for step in (enter(entry), *back)]:
+            self._ask(batch)
+
+    @precondition(lambda self: self.oracle.reversible())
+    @rule(data=st.data(), parts=PARTS, usually=USUALLY)
+    def give_back(self, data: st.DataObject, parts: list[int], usually: bool) -> None:
+        """Parts of something come back, at once, until there is nothing left; or of what it never was."""
+        of = data.draw(st.sampled_from(self.oracle.reversible()))
+        self._ask(given_back(of if usually else mistaken(of), parts, self._next_reversal()))
+
+    def _next_reversal(self) -> int:
+        return 1000 + sum(key.endswith("/reversal") for key in self.oracle.said)
 
     def on_the_way(self) -> list[Asked]:
         """The transfers that are debited and not ended."""
@@ -230,6 +130,7 @@ class LedgerAndOracle(RuleBasedStateMachine):
         assert {row["id"]: row["status"] for row in snapshot.transfers} == statuses
         parts = {row["id"]: row["captured_minor"] for row in snapshot.transfers if row["captured_minor"] is not None}
         assert parts == self.oracle.captured
+        assert {row["key"] for row in snapshot.notifications if row["transfer_id"] is None} == self.oracle.told()
 
 
 def _said(request: Request, outcome: Outcome) -> Answer:
@@ -242,7 +143,7 @@ ACCOUNT = (
 )  # fmt: skip  # one line of the table's picture each
 """The columns of an account, in the order of the oracle's fields."""
 
-EXAMPLES = {"quick": (30, 25), "thorough": (1500, 60)}
+EXAMPLES = {"quick": (45, 25), "thorough": (1500, 60)}
 """How many sequences of how many steps each profile plays, on each database."""
 
 

@@ -33,6 +33,7 @@ TOLD: list[tuple[Sequence[str], int]] = [
     (("deny", "T9", "--by", "bea", "--reason", "no"), 3),
     (("payout", "--id", "P1", *FROM, "--amount", "1.00", "--rail", "bank", "--beneficiary", "b-1"), 3),
     (("decide", "P9", "--not-paid", "nobody knows it", "--by", "bea"), 3),
+    (("correct", "P9"), 3),
     (("batch", "payments.csv", "--id", "B1"), 0),
     (("split", "--id", "S1", *FROM, "--amount", "1.00", "--to", "bob=rest"), 0),
     (("exchange", "--id", "X1", *FROM, "--to", "yves", "--amount", "1.00", *QUOTE, *SOON), 3),

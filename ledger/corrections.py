@@ -1,0 +1,88 @@
+"""Corrections: what makes the books true again once a rail has contradicted them, and whether that has happened.
+
+    given back, and yet paid    the transfer `<id>.correction` takes the same once more
+    settled, and yet not paid   the reversal `<id>.correction` gives back what no other one has
+
+A correction that was rejected or cancelled is so for ever. Only then is there a next one, `<id>.correction.2`, so that
+of all of them at most one moves money, whoever asks and however often.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import count, takewhile
+
+from sqlalchemy import func, select
+
+from ledger import schema
+from ledger.database import reading
+from ledger.entries import Reversal
+from ledger.fingerprint import PAYOUT
+from ledger.keys import LONGEST_ID, Leg, correction_id, operation_key
+from ledger.reader import Reader
+from ledger.transfer import Status, Transfer, TransferState
+
+_SAID = {Status.REFUNDED: Leg.ACCEPTED, Status.SETTLED: Leg.REJECTED}
+"""What contradicts a payout that has ended so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """A rail has said, under `key` and with this `word`, that a payout ended otherwise than in the books.
+
+    `correction` is what corrects it, or has if it is `corrected`. It is None if other reversals have given all of it
+    back; or, of what is not corrected, if the payout's id leaves no room for one of its correction.
+    """
+
+    key: str
+    word: str | None
+    corrected: bool
+    correction: Transfer | Reversal | None
+
+
+async def read_contradiction(books: Reader, state: TransferState) -> Contradiction | None:
+    """What a rail says against a transfer's ending; None if nothing does."""
+    leg = _SAID.get(state.status) if state.terms == PAYOUT else None
+    if leg is None:
+        return None
+    key, o = operation_key(state.transfer.id, leg), schema.operations.c
+    async with reading(books.engine) as connection:
+        said = (await connection.execute(select(o.key, o.detail).where(o.key == key))).first()
+    if said is None:
+        return None
+    take = _taken_again if state.status is Status.REFUNDED else _given_back
+    corrected, correction = await take(books, state.transfer)
+    return Contradiction(key, said.detail, corrected, correction)
+
+
+async def _taken_again(books: Reader, payout: Transfer) -> tuple[bool, Transfer | None]:
+    """Whether the money was taken again, and by which transfer it was or is to be."""
+    for id in _ids(payout):
+        correction, state = replace(payout, id=id), await books.transfer(id)
+        if state is None:
+            return False, correction
+        if state.transfer == correction and state.status is Status.SETTLED:
+            return True, correction
+        if state.transfer == correction and not state.status.terminal:
+            return False, correction
+    return False, None
+
+
+async def _given_back(books: Reader, payout: Transfer) -> tuple[bool, Reversal | None]:
+    """Whether all of it has come back, and by which of the corrections it did or is to."""
+    r = schema.reversals.c
+    async with reading(books.engine) as connection:
+        back = await connection.scalar(select(func.sum(r.amount_minor)).where(r.transfer_id == payout.id))
+    left, done = payout.amount_minor - int(back or 0), None
+    for id in _ids(payout):
+        ended = [(entry, outcome) for entry, outcome in await books.entries(id) if entry.leg == Leg.REVERSAL]
+        if not ended and left:
+            return False, Reversal(id, payout.id, payout.destination, payout.source, left, payout.currency)
+        if not ended:
+            break
+        done = next((it for it, how in ended if how.applied and it.content().get("reverses") == payout.id), done)
+    return left == 0, done if isinstance(done, Reversal) and not left else None
+
+
+def _ids(payout: Transfer) -> Iterator[str]:
+    """The ids of its corrections, the first one first, as far as there is room for them."""
+    return takewhile(lambda id: len(id) <= LONGEST_ID, (correction_id(payout.id, number) for number in count(1)))

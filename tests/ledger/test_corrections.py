@@ -1,0 +1,151 @@
+"""Corrections: a payout that ended otherwise than its rail says is named until one movement has made it true."""
+
+from ledger.account import AccountStatus
+from ledger.audit import audit
+from ledger.book import Ledger
+from ledger.corrections import Contradiction, read_contradiction
+from ledger.entries import Reversal
+from ledger.operation import Outcome, SetAccountStatus
+from ledger.operations import credit, debit, refund
+from ledger.payouts import Decision, contradiction, decision, paid, submission
+from ledger.transfer import Transfer
+from tests.ledger.test_payouts import open_books, payout, place
+from tests.support.examples import a_transfer, balances
+
+ACCOUNTS = ("alice", "bank:USD", "transit:USD")
+
+
+async def contradicted(ledger: Ledger, accepted: bool, id: str = "P1") -> None:
+    """A payout that was given back, or settled, because somebody decided so, and its rail says otherwise."""
+    wrong = payout(id)
+    await open_books(ledger)
+    await ledger.apply_all([place(id), submission(wrong)])
+    await ledger.apply(decision(wrong, Decision("not_paid" if accepted else "paid", "carol", "a letter")))
+    await ledger.apply(refund(wrong, "decided_not_paid") if accepted else paid(wrong))
+    await ledger.apply(contradiction(wrong, accepted, "pay_1" if accepted else "no_such_payee"))
+
+
+async def standing(ledger: Ledger, id: str = "P1") -> Contradiction:
+    """What the books say about it."""
+    state = await ledger.transfer(id)
+    assert state is not None
+    found = await read_contradiction(ledger, state)
+    assert found is not None
+    return found
+
+
+async def named(ledger: Ledger) -> list[str]:
+    """What the audit names as contradicted; it finds nothing else."""
+    violations = (await audit(ledger)).violations
+    assert {found.check for found in violations} <= {"contradictions"}
+    return [found.subject for found in violations]
+
+
+async def carry_out(ledger: Ledger, correction: Transfer | Reversal | None) -> Outcome:
+    """What the command submits, without its workflow."""
+    if isinstance(correction, Reversal):
+        return await ledger.apply(correction.operation())
+    assert correction is not None
+    taken = await ledger.apply(debit(correction))
+    return await ledger.apply(credit(correction)) if taken.applied else taken
+
+
+async def test_what_was_given_back_and_yet_paid_is_taken_once_more(ledger: Ledger) -> None:
+    """By the transfer P1.correction; afterwards the audit is content, and nothing else is asked for."""
+    await contradicted(ledger, accepted=True)
+    before, complained = await standing(ledger), await named(ledger)
+
+    await carry_out(ledger, before.correction)
+    after = await standing(ledger)
+
+    assert before == Contradiction("P1/accepted", "pay_1", False, payout("P1.correction"))
+    assert (complained, await named(ledger)) == (["P1"], [])
+    assert after == Contradiction("P1/accepted", "pay_1", True, before.correction)
+    assert await balances(ledger, *ACCOUNTS) == [75_00, 25_00, 0]
+
+
+async def test_what_was_settled_and_yet_not_paid_is_given_back_by_what_is_left_of_it(ledger: Ledger) -> None:
+    """Five dollars came back before, as a reversal of somebody's own; the correction has the other twenty."""
+    await contradicted(ledger, accepted=False)
+    await ledger.apply(Reversal("R1", "P1", "bank:USD", "alice", 5_00, "USD").operation())
+    before, complained = await standing(ledger), await named(ledger)
+
+    await carry_out(ledger, before.correction)
+    after = await standing(ledger)
+
+    assert before.correction == Reversal("P1.correction", "P1", "bank:USD", "alice", 20_00, "USD")
+    assert (complained, await named(ledger)) == (["P1"], [])
+    assert (after.corrected, after.correction) == (True, before.correction)
+    assert await balances(ledger, *ACCOUNTS) == [100_00, 0, 0]
+
+
+async def test_a_correction_that_was_rejected_is_followed_by_another_one(ledger: Ledger) -> None:
+    """Alice is frozen: P1.correction is rejected for ever, and never in the way of P1.correction.2."""
+    await contradicted(ledger, accepted=True)
+    await ledger.apply(SetAccountStatus("alice", AccountStatus.FROZEN))
+    rejected = await carry_out(ledger, (await standing(ledger)).correction)
+    complained = await named(ledger)
+    await ledger.apply(SetAccountStatus("alice", AccountStatus.OPEN))
+
+    second = (await standing(ledger)).correction
+    applied = await carry_out(ledger, second)
+
+    assert (rejected.applied, applied.applied, complained) == (False, True, ["P1"])
+    assert second == payout("P1.correction.2")
+    assert (await standing(ledger)).correction == second
+    assert await named(ledger) == []
+    assert await balances(ledger, *ACCOUNTS) == [75_00, 25_00, 0]
+
+
+async def test_a_reversal_that_was_rejected_is_followed_by_another_one(ledger: Ledger) -> None:
+    """The bank's account was closed; opened again, it gives the money back."""
+    await contradicted(ledger, accepted=False)
+    await ledger.apply(SetAccountStatus("bank:USD", AccountStatus.CLOSED))
+    rejected = await carry_out(ledger, (await standing(ledger)).correction)
+    await ledger.apply(SetAccountStatus("bank:USD", AccountStatus.OPEN))
+
+    applied = await carry_out(ledger, (await standing(ledger)).correction)
+
+    assert (rejected.applied, applied.applied) == (False, True)
+    assert await named(ledger) == []
+    assert await balances(ledger, *ACCOUNTS) == [100_00, 0, 0]
+
+
+async def test_a_correction_that_somebody_made_twice_is_named(ledger: Ledger) -> None:
+    """The command never does; two transfers by hand took the money once too often. Others' ids count for nothing."""
+    await contradicted(ledger, accepted=True, id="P_1")
+    other = a_transfer("P_1.correction", "bob", "alice", 1)
+    await carry_out(ledger, other)
+    await carry_out(ledger, payout("PX1.correction.2"))
+    is_next, complained = (await standing(ledger, "P_1")).correction, await named(ledger)
+
+    await carry_out(ledger, payout("P_1.correction.2"))
+    corrected = await named(ledger)
+    await carry_out(ledger, payout("P_1.correction.3"))
+
+    assert is_next == payout("P_1.correction.2")
+    assert (complained, corrected, await named(ledger)) == (["P_1"], [], ["P_1"])
+
+
+async def test_without_a_contradiction_there_is_nothing_to_correct(ledger: Ledger) -> None:
+    """A payout that ended as its rail says, one that is on its way, and what is no payout."""
+    await open_books(ledger)
+    settled, under_way, plain = payout("P1"), payout("P2"), a_transfer("T1")
+    await ledger.apply_all([place("P1"), submission(settled), paid(settled), place("P2"), submission(under_way)])
+    await ledger.apply_all([debit(plain), credit(plain)])
+
+    states = [await ledger.transfer(id) for id in ("P1", "P2", "T1")]
+
+    assert [state and await read_contradiction(ledger, state) for state in states] == [None, None, None]
+    assert await named(ledger) == []
+
+
+async def test_what_other_reversals_gave_back_needs_no_correction(ledger: Ledger) -> None:
+    """The rail has returned it meanwhile."""
+    await contradicted(ledger, accepted=False)
+    await ledger.apply(Reversal("bank:ret_1", "P1", "bank:USD", "alice", 25_00, "USD").operation())
+
+    found = await standing(ledger)
+
+    assert (found.corrected, found.correction) == (True, None)
+    assert await named(ledger) == []
