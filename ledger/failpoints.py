@@ -99,7 +99,8 @@ def parse(text: str) -> list[Plan]:
 
 
 _plans = parse(os.environ.get(ENVIRONMENT, ""))
-_passages: Counter[Plan] = Counter()
+_passages: Counter[int] = Counter()
+"""How often each plan's site was passed for it, by the plan's place in the list."""
 
 
 def arm(text: str) -> None:
@@ -130,12 +131,7 @@ def _fired(site: str, keys: frozenset[str]) -> Iterator[Plan]:
     """Fire what is planned for this passage. Yields the plans that stall."""
     for watcher in _watchers:
         watcher(site, keys)
-    for plan in list(_plans):
-        if plan.site != site or (plan.key is not None and plan.key not in keys):
-            continue
-        _passages[plan] += 1
-        if not plan.fires_at(_passages[plan]):
-            continue
+    for plan in _due(site, keys):
         _log(plan)
         match plan.fate:
             case "kill":
@@ -144,6 +140,17 @@ def _fired(site: str, keys: frozenset[str]) -> Iterator[Plan]:
                 raise FailpointError(f"failpoint {plan.site}")
             case "stall":
                 yield plan
+
+
+def _due(site: str, keys: frozenset[str]) -> list[Plan]:
+    """The plans that this passage is for. It counts for all of them, before one of them ends or holds it."""
+    due = []
+    for place, plan in enumerate(_plans):
+        if plan.site == site and (plan.key is None or plan.key in keys):
+            _passages[place] += 1
+            if plan.fires_at(_passages[place]):
+                due.append(plan)
+    return due
 
 
 def _log(plan: Plan) -> None:

@@ -1,5 +1,6 @@
 """Failpoints: a fault that was planned happens where and when it was planned, and its record is there to prove it."""
 
+import asyncio
 import json
 import os
 import signal
@@ -105,6 +106,24 @@ async def test_a_key_counts_only_its_own_passages(arm: Arm) -> None:
     assert not await _fires("ledger.before_commit", "T1/debit")
     assert not await _fires("ledger.before_commit")
     assert await _fires("ledger.before_commit", "T9/debit", "T1/debit")
+
+
+async def test_several_plans_of_one_site_fire_at_consecutive_passages(arm: Arm) -> None:
+    """Each counts every passage, also one at which another raises before its turn has come."""
+    arm("ledger.before_commit=raise@1; ledger.before_commit=raise@2; ledger.before_commit=raise@3")
+
+    assert [await _fires("ledger.before_commit") for _ in range(4)] == [True, True, True, False]
+
+
+async def test_a_passage_counts_while_another_plan_stalls_it(arm: Arm) -> None:
+    """Who comes by during a stall is the next one, whatever the order of the plans."""
+    arm("ledger.before_commit=stall:0.2@1; ledger.before_commit=raise@2")
+
+    stalled = asyncio.create_task(_fires("ledger.before_commit"))
+    await asyncio.sleep(0)
+
+    assert await _fires("ledger.before_commit")
+    assert not await stalled
 
 
 async def test_another_site_does_not_fire(arm: Arm) -> None:
