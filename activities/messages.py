@@ -160,6 +160,8 @@ class EntryRequest(Asked):
     id: StrictStr
     content: dict[StrictStr, StrictStr | StrictInt]
 
+    workflow: ClassVar[str] = "Entry"
+
     @model_validator(mode="after")
     def _could_be_done(self) -> "EntryRequest":
         self.as_entry().operation()

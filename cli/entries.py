@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cli.answers import Answer, Exit
-from cli.reach import books, known_otherwise, progress, temporal
+from cli.reach import books, known_otherwise, progress, temporal, waiting, waits
 from engine.settings import Settings
 from ledger.entries import LEGS, Entry, EntryReversal, Reversal, Reversible
 from ledger.errors import MalformedRequest
@@ -18,6 +18,7 @@ from ledger.operation import ENDING, Outcome, reason_of
 from ledger.transfer import Status, Transfer
 
 if TYPE_CHECKING:
+    from activities.approvals import AwaitedRequest
     from activities.messages import LegOutcome
     from engine.submitting import Submitted, Submitter
 
@@ -25,8 +26,10 @@ KEY_REUSED = "key_reused"
 _COLOURS = {Exit.OK: "green", Exit.NO: "yellow", Exit.KEY_REUSED: "red"}
 
 
-async def enter(settings: Settings, entry: Entry, timeout_seconds: float) -> Answer:
-    """Submit an entry and wait for its outcome. Safe to repeat, whatever happened before."""
+async def enter(
+    settings: Settings, entry: Entry, timeout_seconds: float, awaited: "AwaitedRequest | None" = None
+) -> Answer:
+    """Submit an entry, or as it is `awaited`, and wait for its outcome, or until it waits for people. Safe to repeat."""
     from activities.messages import EntryRequest, LegOutcome
     from engine.claiming import claim
     from engine.results import KeyReused
@@ -34,11 +37,13 @@ async def enter(settings: Settings, entry: Entry, timeout_seconds: float) -> Ans
     request, operation = EntryRequest.of(entry), entry.operation()
     with progress(f"{entry.id}: waiting for the outcome"):
         async with temporal(settings, timeout_seconds) as submitter:
-            submit = partial(submitter.enter, request)
+            submit = partial(submitter.enter, request, awaited)
             is_theirs = partial(known_otherwise, settings, operation.key, operation.content)
             submitted = await claim(submitter, submit, LegOutcome, is_theirs, timeout_seconds)
             if submitted.differences:
                 return _answer(entry, KEY_REUSED, Exit.KEY_REUSED, KEY_REUSED, "; ".join(submitted.differences))
+            if awaited is not None and await waits(submitter, submitted.workflow_id, timeout_seconds) is not None:
+                return _answer(entry, Status.AWAITING_APPROVAL, Exit.OK, None)
             try:
                 outcome = await submitter.outcome(submitted, LegOutcome, timeout_seconds)
             except KeyReused as reused:
@@ -94,8 +99,12 @@ async def status(settings: Settings, id: str) -> Answer | None:
     if found is None or found.replayed:
         return await _after_all(settings, id, found)
     kind = found.workflow_id.partition("/")[0]
-    data = {"id": id, "kind": kind, "status": str(Status.ACCEPTED), "reason": None, "detail": None, "replayed": False}
-    return Answer(data, Exit.OK, f"[bold]{id}[/]  {kind}  [green]accepted[/]", hide=frozenset(data))
+    status = str(waiting(found) or Status.ACCEPTED)
+    data = {"id": id, "kind": kind, "status": status, "reason": None, "detail": None, "replayed": False}
+    hide = frozenset(data)
+    if found.asked is not None:
+        data["asked"] = found.asked
+    return Answer(data, Exit.OK, f"[bold]{id}[/]  {kind}  [green]{status}[/]", hide=hide)
 
 
 async def cancel(settings: Settings, id: str, reason: str, timeout_seconds: float) -> Answer | None:

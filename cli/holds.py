@@ -24,19 +24,22 @@ from ledger.money import parse_amount
 from ledger.transfer import Status, TransferState
 
 if TYPE_CHECKING:
+    from activities.approvals import AwaitedRequest
     from activities.messages import TransferOutcome
     from activities.terms import Decision, HoldRequest
     from engine.submitting import Submitted, Submitter
 
 
-async def hold(settings: Settings, request: "HoldRequest", timeout_seconds: float) -> Answer:
-    """Put money aside, and wait until it is. Safe to repeat: once the hold has ended, its outcome is told."""
+async def hold(
+    settings: Settings, request: "HoldRequest", timeout_seconds: float, awaited: "AwaitedRequest | None" = None
+) -> Answer:
+    """Put money aside, and wait until it is, or waits for people. Safe to repeat; its outcome is told when it has one."""
     await is_past(settings, request.transfer_id, request.expires_at, "--expires")
 
     async def waited(submitter: "Submitter", submitted: "Submitted") -> "TransferOutcome":
         return await until_it_waits(submitter, submitted, timeout_seconds)
 
-    return await submit(settings, request, request.content(), waited, timeout_seconds)
+    return await submit(settings, request, request.content(), waited, timeout_seconds, awaited)
 
 
 async def capture(settings: Settings, transfer_id: str, amount: str | None, timeout_seconds: float) -> Answer:

@@ -7,9 +7,10 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 from engine.settings import Settings
+from ledger.transfer import Status
 
 if TYPE_CHECKING:
-    from engine.submitting import Submitter
+    from engine.submitting import Submitted, Submitter
     from ledger.database import Bounds
     from ledger.fingerprint import Content
     from ledger.reader import Reader
@@ -41,6 +42,30 @@ async def books(settings: Settings, bounds: "Bounds | None" = None) -> "AsyncIte
         raise FileNotFoundError(f"there is no ledger at {path} yet. Start a worker, which makes one: make up.")
     async with Reader.open_read_only(settings.ledger_url, bounds or READING) as reader:
         yield reader
+
+
+async def waits(submitter: "Submitter", workflow_id: str, timeout_seconds: float) -> "Submitted | None":
+    """Look at a workflow until it waits for something; None if it has ended, or is not there. Raises Unanswered."""
+    from engine.results import Unanswered
+
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            while (found := await submitter.find_workflow(workflow_id)) is not None and not found.replayed:
+                if waiting(found) is not None:
+                    return found
+                await asyncio.sleep(0.1)
+    except TimeoutError:
+        raise Unanswered(f"no answer within {timeout_seconds:g} s; is a worker running?") from None
+    return None
+
+
+def waiting(found: "Submitted") -> Status | None:
+    """What a running workflow waits for, as a status; None if it does not wait."""
+    if found.is_held:
+        return Status.DEBITED
+    if found.is_scheduled:
+        return Status.SCHEDULED
+    return Status.AWAITING_APPROVAL if found.awaits_approval else None
 
 
 async def known_otherwise(settings: Settings, key: str, content: "Content") -> bool:

@@ -1,6 +1,5 @@
 """transfer, status, cancel: the commands about one transfer. All of them answer with the same fields."""
 
-import asyncio
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -9,7 +8,7 @@ from cli.answers import Answer, Exit
 from cli.batches import batch_status, cancel_batch
 from cli.entries import cancel as cancel_entry
 from cli.entries import status as entry_status
-from cli.reach import books, known_otherwise, progress, temporal
+from cli.reach import books, known_otherwise, progress, temporal, waiting, waits
 from engine.settings import Settings
 from ledger.errors import MalformedRequest
 from ledger.keys import Leg, check_id, operation_key
@@ -19,6 +18,7 @@ from ledger.transfer import Status, TransferState
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from activities.approvals import AwaitedRequest
     from activities.messages import TransferOutcome, TransferRequest
     from engine.submitting import Submitted, Submitter
     from ledger.fingerprint import Content
@@ -30,8 +30,14 @@ _SUBMIT_AGAIN = "submit it again with the same id, which finishes it"
 _CANCEL_ANSWERS = {Status.CANCELLED: "cancelled", Status.REFUNDED: "refunded"}
 
 
-async def transfer(settings: Settings, request: "TransferRequest", wait: bool, timeout_seconds: float) -> Answer:
-    """Submit a transfer and wait for its outcome. Safe to repeat, whatever happened before."""
+async def transfer(
+    settings: Settings,
+    request: "TransferRequest",
+    wait: bool,
+    timeout_seconds: float,
+    awaited: "AwaitedRequest | None" = None,
+) -> Answer:
+    """Submit a transfer and wait for its outcome, or until it waits for people. Safe to repeat, whatever happened."""
     from activities.approvals import ApprovalRequest
     from activities.messages import ScheduledRequest, TransferOutcome
 
@@ -43,13 +49,13 @@ async def transfer(settings: Settings, request: "TransferRequest", wait: bool, t
         asked = request.as_plain()
 
     async def waited(submitter: "Submitter", submitted: "Submitted") -> "TransferOutcome":
-        if isinstance(request, ApprovalRequest) and wait:
+        if (awaited is not None or isinstance(request, ApprovalRequest)) and wait:
             return await until_it_waits(submitter, submitted, timeout_seconds)
         if not wait and not submitted.replayed:
             return TransferOutcome(transfer_id=request.transfer_id, status=accepted)
         return await submitter.outcome(submitted, TransferOutcome, timeout_seconds)
 
-    return await submit(settings, request, asked.content(), waited, timeout_seconds)
+    return await submit(settings, request, asked.content(), waited, timeout_seconds, awaited)
 
 
 async def submit(
@@ -58,8 +64,9 @@ async def submit(
     debit_content: "Content",
     waited: "Callable[[Submitter, Submitted], Awaitable[TransferOutcome]]",
     timeout_seconds: float,
+    awaited: "AwaitedRequest | None" = None,
 ) -> Answer:
-    """Submit a transfer of any kind, and answer with what is `waited` for, or with key_reused."""
+    """Submit a transfer of any kind, or as it is `awaited`, and answer with what is `waited` for, or key_reused."""
     from activities.messages import TransferOutcome
     from engine.claiming import claim
     from engine.results import KeyReused
@@ -68,7 +75,7 @@ async def submit(
     with progress(f"{request.transfer_id}: waiting for the outcome"):
         async with temporal(settings, timeout_seconds) as submitter:
             again, is_theirs = (
-                partial(submitter.transfer, request),
+                partial(submitter.transfer, request, awaited),
                 partial(known_otherwise, settings, key, debit_content),
             )
             submitted = await claim(submitter, again, TransferOutcome, is_theirs, timeout_seconds)
@@ -85,27 +92,12 @@ async def submit(
 async def until_it_waits(submitter: "Submitter", submitted: "Submitted", timeout_seconds: float) -> "TransferOutcome":
     """Where a transfer is once it waits for people, a decision or its time; or how it ended. Raises Unanswered."""
     from activities.messages import TransferOutcome
-    from engine.results import Unanswered
 
     id = submitted.workflow_id.partition("/")[2]
-    try:
-        async with asyncio.timeout(timeout_seconds):
-            while (found := await submitter.find(id)) is not None and not found.replayed:
-                if (status := _waiting(found)) is not None:
-                    return TransferOutcome(transfer_id=id, status=status, detail="held" if found.is_held else None)
-                await asyncio.sleep(0.1)
-    except TimeoutError:
-        raise Unanswered(f"no answer within {timeout_seconds:g} s; is a worker running?") from None
-    return await submitter.outcome(submitted, TransferOutcome, timeout_seconds)
-
-
-def _waiting(found: "Submitted") -> Status | None:
-    """What a running transfer waits for, as a status; None if it does not wait."""
-    if found.is_held:
-        return Status.DEBITED
-    if found.is_scheduled:
-        return Status.SCHEDULED
-    return Status.AWAITING_APPROVAL if found.awaits_approval else None
+    found = await waits(submitter, submitted.workflow_id, timeout_seconds)
+    if found is None or (status := waiting(found)) is None:
+        return await submitter.outcome(submitted, TransferOutcome, timeout_seconds)
+    return TransferOutcome(transfer_id=id, status=status, detail="held" if found.is_held else None)
 
 
 def told(fields: dict[str, Any], outcome: "TransferOutcome") -> Answer:
@@ -131,7 +123,7 @@ async def status(settings: Settings, transfer_id: str) -> Answer:
     state = await state_of(settings, transfer_id)
     link, known = await _find(settings, transfer_id, must_answer=state is None)
     if state is None and known is not None and not known.replayed:
-        return answer({"transfer_id": transfer_id} | link, _waiting(known) or Status.ACCEPTED)
+        return answer({"transfer_id": transfer_id, "asked": known.asked} | link, waiting(known) or Status.ACCEPTED)
     state = state or await state_of(settings, transfer_id, must_be_there=True)  # it may have ended between the looks
     if state is not None:
         return from_the_books(state, link)
@@ -203,7 +195,9 @@ def answer(
         "ui_url": fields.get("ui_url"),
         "iso20022_status": known.iso20022 if known else None,
     }
-    data |= {name: fields[name] for name in ("captured_minor", "cancel", "decision") if fields.get(name) is not None}
+    data |= {
+        name: fields[name] for name in ("captured_minor", "cancel", "decision", "asked") if fields.get(name) is not None
+    }
     exit = _EXITS.get(known, Exit.OK) if known else Exit.KEY_REUSED
     shown_above = frozenset({"transfer_id", "status", "replayed", "amount_minor", "currency"})
     return Answer(data, exit, _headline(data, exit), hide=shown_above)

@@ -1,4 +1,4 @@
-"""Approving: how people's approvals and denials reach a transfer that waits for them. Asking again is always safe."""
+"""Approving: how people's approvals and denials reach what waits for them. Asking again is always safe."""
 
 import asyncio
 from typing import Any, TypeVar
@@ -9,9 +9,9 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
 from activities.approvals import Consent, Denial, Standing
-from activities.messages import TransferOutcome
+from activities.messages import Message
 from engine.results import Unanswered, has_no_such_workflow
-from engine.submitting import Submitter, workflow_id
+from engine.submitting import Submitter
 
 Answer = TypeVar("Answer", bound=BaseModel)
 
@@ -19,27 +19,34 @@ _ENDED = "AcceptedUpdateCompletedWorkflow"
 """The type of Temporal's own failure of an update that was under way when its workflow ended."""
 
 
+class Denied(Message):
+    """How what was denied has ended: a transfer's `status`, or the `kind` of an entry's outcome."""
+
+    status: str | None = None
+    kind: str | None = None
+    reason: str | None = None
+    detail: str | None = None
+
+
 class Refused(Exception):
-    """The transfer did not take it: the message says why. Nothing was done."""
+    """The workflow did not take it: the message says why. Nothing was done."""
 
 
-async def approve(submitter: Submitter, consent: Consent, timeout_seconds: float) -> Standing | None:
-    """Approve of a transfer; None if nothing of this id is running. Raises Refused, or Unanswered."""
-    return await update(submitter, consent.transfer.transfer_id, "approve", consent, Standing, timeout_seconds)
+async def approve(submitter: Submitter, workflow_id: str, consent: Consent, timeout_seconds: float) -> Standing | None:
+    """Approve of what a workflow waits with; None if nothing of this id is running. Raises Refused, or Unanswered."""
+    return await update(submitter, workflow_id, "approve", consent, Standing, timeout_seconds)
 
 
-async def deny(
-    submitter: Submitter, transfer_id: str, denial: Denial, timeout_seconds: float
-) -> TransferOutcome | None:
-    """Deny a transfer, and say how it ended; None if nothing of this id is running. Raises Refused, or Unanswered."""
-    return await update(submitter, transfer_id, "deny", denial, TransferOutcome, timeout_seconds)
+async def deny(submitter: Submitter, workflow_id: str, denial: Denial, timeout_seconds: float) -> Denied | None:
+    """Deny it, and say how it ended; None if nothing of this id is running. Raises Refused, or Unanswered."""
+    return await update(submitter, workflow_id, "deny", denial, Denied, timeout_seconds)
 
 
 async def update(
-    submitter: Submitter, transfer_id: str, name: str, said: Any, answer: type[Answer], timeout_seconds: float
+    submitter: Submitter, workflow_id: str, name: str, said: Any, answer: type[Answer], timeout_seconds: float
 ) -> Answer | None:
-    """Send an update to a transfer; None if nothing of this id is running. Raises Refused, or Unanswered."""
-    handle = submitter.client.get_workflow_handle(workflow_id(transfer_id))
+    """Send an update to a workflow; None if nothing of this id is running. Raises Refused, or Unanswered."""
+    handle = submitter.client.get_workflow_handle(workflow_id)
     try:
         async with asyncio.timeout(timeout_seconds):
             answered: Answer = await handle.execute_update(name, said, result_type=answer)

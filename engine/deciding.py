@@ -45,5 +45,5 @@ async def decide_payout(
 
     Raises Refused (it says why), or Unanswered.
     """
-    answer = await update(submitter, transfer_id, "decide", decision, DecisionAnswer, timeout_seconds)
+    answer = await update(submitter, workflow_id(transfer_id), "decide", decision, DecisionAnswer, timeout_seconds)
     return answer is not None

@@ -4,7 +4,7 @@ from temporalio.client import Client
 
 from activities.payouts import Callback, Woken
 from engine.approving import Refused, update
-from engine.submitting import Submitter
+from engine.submitting import Submitter, workflow_id
 from ledger.keys import Leg, operation_key
 
 PATIENCE_SECONDS = 5.0
@@ -20,9 +20,8 @@ async def hear(client: Client, payment_key: str, callback: Callback) -> bool:
     if not payment_key.endswith(ending):
         return False
     try:
-        woken = await update(
-            Submitter(client), payment_key.removesuffix(ending), "hear", callback, Woken, PATIENCE_SECONDS
-        )
+        id = workflow_id(payment_key.removesuffix(ending))
+        woken = await update(Submitter(client), id, "hear", callback, Woken, PATIENCE_SECONDS)
     except Refused:
         return False
     return woken is not None

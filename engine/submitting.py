@@ -26,6 +26,7 @@ from temporalio.common import (
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
+from activities.approvals import AwaitedRequest
 from activities.batch_messages import BatchOutcome
 from activities.messages import (
     AccountChange,
@@ -65,7 +66,8 @@ class Submitted:
     """A request that Temporal has: `replayed` if it had ended before, `differences` if the id had other content.
 
     As long as that one is `running`, it is not certain that the id is its: see `claiming.py`. `is_scheduled` if it
-    waits until it is due, `is_held` if its money waits for a decision, `awaits_approval` if it waits for people.
+    waits until it is due, `is_held` if its money waits for a decision, `awaits_approval` if it waits for people,
+    who are shown what is `asked`, a canonical text.
     """
 
     workflow_id: str
@@ -76,6 +78,7 @@ class Submitted:
     is_scheduled: bool = False
     is_held: bool = False
     awaits_approval: bool = False
+    asked: str | None = None
 
 
 class Submitter:
@@ -85,13 +88,13 @@ class Submitter:
         self.client = client
         self.task_queue = task_queue
 
-    async def transfer(self, request: TransferRequest) -> Submitted:
-        """Start a transfer, or find it. Raises Unanswered when Temporal does not answer."""
-        amount = say(request.amount_minor, request.currency)
+    async def transfer(self, request: TransferRequest, awaited: AwaitedRequest | None = None) -> Submitted:
+        """Start a transfer, or find it; as `awaited`, not before people agree. Raises Unanswered."""
+        amount, first = say(request.amount_minor, request.currency), awaited or request
         return await self.submit(
-            request.workflow,
+            first.workflow,
             workflow_id(request.transfer_id),
-            request,
+            first,
             request.content(),
             request.recipe,
             static_summary=f"{amount} from {request.source} to {request.destination}",
@@ -114,12 +117,12 @@ class Submitter:
         summary = f"{say(request.amount_minor, request.currency)} into {request.account_id}"
         return await self.submit("Deposit", f"deposit/{request.deposit_id}", request, content, static_summary=summary)
 
-    async def enter(self, request: EntryRequest) -> Submitted:
-        """Start an entry (a split, an exchange, a reversal, a target balance), or find it."""
-        entry, content = request.as_entry(), request.content
+    async def enter(self, request: EntryRequest, awaited: AwaitedRequest | None = None) -> Submitted:
+        """Start an entry (a split, an exchange, a reversal, a target balance), or find it. As `transfer`."""
+        entry, content, first = request.as_entry(), request.content, awaited or request
         summary = ", ".join(f"{name} {value}" for name, value in content.items())[:SUMMARY_LENGTH]
         id = entry_workflow_id(entry.key)
-        return await self.submit("Entry", id, request, content, entry.recipe, static_summary=summary)
+        return await self.submit(first.workflow, id, first, content, entry.recipe, static_summary=summary)
 
     async def open_account(self, request: AccountOpening, timeout_seconds: float) -> LegOutcome:
         """Make sure that an account exists, and wait for the answer."""
@@ -157,13 +160,15 @@ class Submitter:
             raise Unanswered(f"Temporal did not answer: {error}") from error
         closed = description.status is not WorkflowExecutionStatus.RUNNING
         status = description.typed_search_attributes.get(TRANSFER_STATUS)
+        awaits_approval = not closed and status == Status.AWAITING_APPROVAL
         return Submitted(
             id,
             description.run_id,
             closed,
             is_scheduled=status == Status.SCHEDULED,
             is_held=status == HELD,
-            awaits_approval=status == Status.AWAITING_APPROVAL,
+            awaits_approval=awaits_approval,
+            asked=(await description.memo()).get(_FINGERPRINT) if awaits_approval else None,
         )
 
     async def cancel(self, transfer_id: str, reason: str) -> None:

@@ -66,6 +66,7 @@ def all_activities(
         limits.next_limits,
         approvals.approve,
         approvals.standing,
+        approvals.standing_of_any,
         outbox.notify,
         payouts.submit,
         payouts.take_return,

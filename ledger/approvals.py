@@ -1,5 +1,6 @@
-"""Approvals: who has approved of a transfer and how many have to, as of one instant. Changes nothing."""
+"""Approvals: who has approved of an operation and how many have to, as of one instant. Changes nothing."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -7,27 +8,33 @@ from sqlalchemy import select
 from ledger import schema, store
 from ledger.approval import Approved, approvers
 from ledger.database import reading
+from ledger.operation import Operation
 from ledger.reader import Reader
-from ledger.transfer import Transfer
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Who has approved, how many the source account asks for, and whether the books have the transfer already."""
+    """Who has approved, how many the accounts that pay ask for, and whether the books have the operation already."""
 
     approvers: frozenset[str]
     needed: int
     is_known: bool
 
 
-async def read_standing(books: Reader, transfer: Transfer) -> Standing:
-    """Where a transfer's approval stands. An account that is not there asks for nobody: its debit is rejected."""
-    known = select(schema.transfers.c.id).where(schema.transfers.c.id == transfer.id)
-    payer = select(schema.accounts).where(schema.accounts.c.id == transfer.source)
-    given = select(schema.approvals).where(schema.approvals.c.transfer_id == transfer.id)
+async def read_standing(books: Reader, operation: Operation) -> Standing:
+    """Where an operation's approval stands: as many as the payer that asks for most. One that is not there asks for
+    nobody: the operation is rejected.
+    """
+    taken: Counter[str] = Counter()
+    for posting in operation.postings:
+        taken[posting.debit_account_id] += posting.amount_minor
+    intent = operation.intent
+    known = select(schema.operations.c.key).where(schema.operations.c.key == operation.key)
+    payers = select(schema.accounts).where(schema.accounts.c.id.in_(sorted(taken)))
+    given = select(schema.approvals).where(schema.approvals.c.transfer_id == intent.owner)
     async with reading(books.engine) as connection:
         is_known = (await connection.execute(known)).first() is not None
-        row = (await connection.execute(payer)).first()
+        accounts = [store.read_account(row) for row in await connection.execute(payers)]
         rows = [Approved(*approved) for approved in await connection.execute(given)]
-    needed = 0 if row is None else store.read_account(row).limits.approvals_for(transfer.amount_minor)
-    return Standing(frozenset(approvers(transfer, rows)), needed, is_known)
+    needed = max((payer.limits.approvals_for(taken[payer.id]) for payer in accounts), default=0)
+    return Standing(frozenset(approvers(intent, rows)), needed, is_known)

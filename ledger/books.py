@@ -122,7 +122,7 @@ class Books:
     `now` is the batch's instant (microseconds); `reversed` is how much of a transfer was given back (minor units), and
     `given_back` how much of each posting of an entry, by the entry's key and the posting's position;
     `used` is how much of an account's daily limit is used up (minor units), and `uses` what an operation used of any;
-    `approvals` are those of the transfers that need any.
+    `approvals` are those that are needed, by the transfer's id or the entry's key.
     """
 
     now: int = 0

@@ -17,6 +17,12 @@ TERMS: dict[str, frozenset[str]] = {
 """What a debit can be asked on beside who, to whom and how much, by recipe. The recipe tells what kind of transfer it
 is, and so which workflow it belongs to. A new kind is a new line."""
 
+APPROVALS: dict[str, str] = {
+    "v1": "approval-v1",
+    **{recipe: f"approval-of-{recipe}" for recipe in (*TERMS, "split-v1", "exchange-v1")},
+}
+"""What people can approve of, by the recipe of the operation that takes the money, and the recipe of their approval."""
+
 _TRANSFER = frozenset({"source", "destination", "amount_minor", "currency"})
 
 RECIPES: dict[str, frozenset[str]] = {
@@ -24,7 +30,7 @@ RECIPES: dict[str, frozenset[str]] = {
     "capture-v1": _TRANSFER | {"captured_minor"},
     "scheduled-v1": _TRANSFER | {"due_at"},
     "settings-v1": frozenset({"account", "status"}),
-    "approval-v1": frozenset({"source", "destination", "amount_minor", "currency", "approver"}),
+    "approval-v1": _TRANSFER | {"approver"},
     "limits-v1": frozenset(
         {"account", "currency", "per_transfer_minor", "per_day_minor", "approval_above_minor", "approvals"}
     ),
@@ -40,6 +46,7 @@ RECIPES: dict[str, frozenset[str]] = {
     "batch-v1": frozenset({"sha256", "lines"}),
     "decision-v1": _TRANSFER | {"decided", "by", "evidence"},
 }
+RECIPES |= {to: RECIPES[of] | {"approver"} for of, to in APPROVALS.items() if to not in RECIPES}
 """Which fields of a content each recipe looks at. Recipes are added, never changed."""
 
 CURRENT = "v1"
@@ -50,7 +57,6 @@ SETTINGS = "settings-v1"
 CAPTURE = "capture-v1"
 HOLD = "hold-v1"
 LIMITS = "limits-v1"
-APPROVAL = "approval-v1"
 PAYOUT = "payout-v1"
 
 DECISION = "decision-v1"
@@ -95,7 +101,11 @@ class Fingerprint:
 
 
 def kind_of(recipe: str) -> str:
-    """What a recipe is the content of: `hold`, `capture`; `transfer` for all whose terms the books do not look at."""
+    """What a recipe is the content of: `hold`, `capture`; `transfer` for all whose terms the books do not look at.
+
+    Of an approval, what was approved of.
+    """
+    recipe = recipe.removeprefix("approval-of-")
     return recipe.rpartition("-")[0] if recipe in TERMS or recipe == CAPTURE else "transfer"
 
 

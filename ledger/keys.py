@@ -1,9 +1,9 @@
 """Keys: the only place where ids are checked and operation keys are made.
 
 A key names one intent, the same on every attempt. It is a pure function of business facts: `<transfer id>/<operation>`,
-`<account id>/setting/<number>`, `<transfer id>/approval/<approver>` or `<id>/<kind>/cancel`. `/` cannot occur in an id,
-so no two keys collide. Nothing here knows a run id, an attempt number, a clock or a random number: all of those change
-when Temporal retries or resets.
+`<account id>/setting/<number>`, `<transfer id>/approval/<approver>`, `<id>/<kind>/approval/<approver>` or
+`<id>/<kind>/cancel`. `/` cannot occur in an id, so no two keys collide. Nothing here knows a run id, an attempt number,
+a clock or a random number: all of those change when Temporal retries or resets.
 """
 
 import re
@@ -23,7 +23,8 @@ CORRECTION = ".correction"
 """What the id of a payout's correction has more than its own."""
 
 _NOTIFY = "/notify/"
-_PERSON_LENGTH = 60  # so that the longest key of an approval fits into the books
+_LONGEST_KEY = 200  # in the books
+_PERSON_LENGTH = 60  # so that the longest key of a transfer's approval fits into them
 OCCURRENCE_LENGTH = len(".2026-12-01T090000Z")
 """How many characters the id of an occurrence has more than that of what recurs (`activities/recurrence.py`)."""
 
@@ -88,9 +89,16 @@ def setting_key(account_id: str, number: int) -> str:
     return f"{account_id}{SETTING}{number}"
 
 
-def approval_key(transfer_id: str, approver: str) -> str:
-    """The key of one person's approval: `T1/approval/bob`."""
-    return f"{transfer_id}{APPROVAL}{approver}"
+def approval_key(owner: str, approver: str) -> str:
+    """The key of one person's approval: `T1/approval/bob` of a transfer, `S1/split/approval/bob` of an entry.
+
+    Raises MalformedRequest when an entry's id and the name together are too long for the books.
+    """
+    key = f"{owner}{APPROVAL}{approver}"
+    if (beyond := len(key) - _LONGEST_KEY) > 0:
+        longest = len(approver) - beyond
+        raise MalformedRequest(f"of {owner} nobody can approve whose name has more than {longest} characters")
+    return key
 
 
 def entry_cancel_key(entry_key: str) -> str:

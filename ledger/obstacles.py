@@ -166,14 +166,13 @@ def _beyond_a_limit(operation: Operation, books: Books) -> Rejection | None:
 
 
 def _not_approved(operation: Operation, books: Books) -> Rejection | None:
-    """More than an account pays without approval, and too few people have approved. Only transfers can be approved."""
+    """More than an account pays without approval, and too few people have approved of exactly this."""
     for id, amount in books.taken(operation).items():
-        limits, given = books.accounts[id].limits, 0
+        limits = books.accounts[id].limits
         if not (needed := limits.approvals_for(amount)):
             continue
-        if operation.step is not None:
-            transfer = operation.step.transfer
-            given = len(approvers(transfer, books.approvals.get(transfer.id, [])))
+        intent = operation.intent
+        given = len(approvers(intent, books.approvals.get(intent.owner, [])))
         if given < needed:
             above = say(limits.approval_above_minor or 0, books.accounts[id].currency)
             detail = f"account {id} pays more than {above} with {needed} approvals, {given} given"

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import ClassVar, Protocol
 
 from ledger.account import AccountStatus, Guard
-from ledger.approval import Approval
+from ledger.approval import Approval, Intent
 from ledger.errors import MalformedRequest
 from ledger.fingerprint import CURRENT, Content
 from ledger.keys import check_account_id, setting_key
@@ -104,7 +104,7 @@ class Operation:
     tell: whatever brings an account to a balance. `gives_back` stands for as many postings as the books find due, each
     against one of an entry's. `captures` is how much of a held amount is taken (minor units).
     `releases` names the operation whose use of a daily limit does not count any more once this one has applied.
-    `approves` is whose approval of which transfer it records. Of an entry, or of what fences one, the ending is told to
+    `approves` is whose approval of what it records. Of an entry, or of what fences one, the ending is told to
     the outside by a notification of its own (`tells`).
     """
 
@@ -127,6 +127,11 @@ class Operation:
     releases: str | None = None
     approves: Approval | None = None
     tells: bool = False
+
+    @property
+    def intent(self) -> Intent:
+        """What people approve of, if they must."""
+        return Intent(self.step.transfer.id if self.step else self.key, self.content, self.recipe)
 
     def posted_accounts(self) -> Iterator[tuple[str, str]]:
         """Every account that is posted to, with the currency it must have."""

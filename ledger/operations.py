@@ -7,7 +7,7 @@
     capture    the same with a part; the rest goes back to the source
     refund     transit -> source          debited -> refunded, and fences the credit
     cancel     nothing moves              accepted -> cancelled, and fences the debit
-    approve    nothing moves              one person agrees to the debit
+    approve    nothing moves              one person agrees to a debit, or to an entry
     batch      nothing moves              a file belongs to the id
 
 A new kind of movement is a new function here; `rules.py` does not change.
@@ -18,7 +18,7 @@ from dataclasses import replace
 
 from ledger.approval import Approval
 from ledger.errors import MalformedRequest
-from ledger.fingerprint import APPROVAL, BATCH, CAPTURE, TERMS, Content
+from ledger.fingerprint import BATCH, CAPTURE, TERMS, Content
 from ledger.keys import Leg, cash_account, check_account_id, check_id, operation_key, transit_account
 from ledger.money import check_amount, decimals, say
 from ledger.operation import Operation, Posting, Step
@@ -135,8 +135,8 @@ def cancel(transfer: Transfer, reason: str, detail: str | None = None) -> Operat
 
 
 def approve(approval: Approval) -> Operation:
-    """Note that somebody approves of a transfer, of which the books need not have heard. Nothing moves."""
-    return Operation(key=approval.key, content=approval.content(), recipe=APPROVAL, approves=approval)
+    """Note that somebody approves of what the books need not have heard of. Nothing moves."""
+    return Operation(key=approval.key, content=approval.content(), recipe=approval.recipe, approves=approval)
 
 
 def batch(batch_id: str, sha256: str, lines: int) -> Operation:

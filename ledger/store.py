@@ -60,16 +60,16 @@ def load(connection: Connection, batch: Sequence[Request]) -> Books:
 
 
 def _to_be_approved(request: Request, books: Books, limiting: set[str]) -> str | None:
-    """The transfer that a request may need approvals of: of accounts with a threshold, and of those being limited."""
+    """Whose approvals a request may need: of accounts with a threshold, and of those being limited."""
     if isinstance(request, Settle):
-        transfer, payers = request.transfer, [request.transfer.source]
-    elif isinstance(request, Operation) and request.step is not None:
-        transfer, payers = request.step.transfer, [posting.debit_account_id for posting in request.postings]
+        owner, payers = request.transfer.id, [request.transfer.source]
+    elif isinstance(request, Operation):
+        owner, payers = request.intent.owner, [posting.debit_account_id for posting in request.postings]
     else:
         return None
     accounts = (books.accounts[id] for id in payers if id in books.accounts)
     needs = any(a.limits.approval_above_minor is not None or a.id in limiting for a in accounts)
-    return transfer.id if needs else None
+    return owner if needs else None
 
 
 def _load_uses(connection: Connection, batch: Sequence[Request], books: Books) -> None:

@@ -1,7 +1,7 @@
 """Every workflow a worker runs. A new workflow is added to this list, and nowhere else."""
 
 from workflows.account import ChangeOfAccount, Deposit, Opening
-from workflows.approved import ApprovedTransfer
+from workflows.approved import Approved, ApprovedTransfer
 from workflows.batch import Batch, Chunk
 from workflows.entry import Entry
 from workflows.hold import Hold
@@ -20,6 +20,7 @@ ALL: list[type] = [
     ScheduledTransfer,
     Hold,
     ApprovedTransfer,
+    Approved,
     Payout,
     Returned,
     Entry,

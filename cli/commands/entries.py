@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.commands.options import Json, Timeout
+from cli.commands.options import WEEK, ExpiresIn, Initiator, Json, Timeout
 from cli.instants import parse_instant
 from engine.settings import Settings
 from ledger.money import parse_amount
@@ -25,6 +25,8 @@ def split(
         typer.Option("--to", metavar="ACCOUNT=SHARE", help="Who gets what: 25.00, 2.5% (of all), or rest. Repeat it."),
     ],
     currency: Currency = "USD",
+    initiator: Initiator = None,
+    expires_in: ExpiresIn = WEEK,
     timeout: Timeout = 30.0,
     as_json: Json = False,
 ) -> None:
@@ -32,12 +34,14 @@ def split(
     from cli.answers import give
 
     async def work() -> "Answer":
-        from cli import entries
+        from cli import approving, entries
         from ledger.entries import Split, shares_of
 
         asked = [(account, share) for account, _, share in (each.partition("=") for each in to)]
         shares = shares_of(parse_amount(amount, currency), currency, asked)
-        return await entries.enter(Settings.from_environment(), Split(id, source, currency, shares), timeout)
+        settings, entry = Settings.from_environment(), Split(id, source, currency, shares)
+        awaited = await approving.awaited_entry(settings, entry, initiator, expires_in)
+        return await entries.enter(settings, entry, timeout, awaited)
 
     give(work, as_json, {"id": id})
 
@@ -58,6 +62,8 @@ def exchange(
     desk: Annotated[
         str, typer.Option("--desk", help="Whose accounts it goes through: DESK:USD, DESK:EUR, DESK-spread:EUR.")
     ] = "fx",
+    initiator: Initiator = None,
+    expires_in: ExpiresIn = WEEK,
     timeout: Timeout = 30.0,
     as_json: Json = False,
 ) -> None:
@@ -65,13 +71,15 @@ def exchange(
     from cli.answers import give
 
     async def work() -> "Answer":
-        from cli import entries
+        from cli import approving, entries
         from ledger.entries import Quote, at_quote
 
         offer = Quote(quote, rate, middle_rate or rate, parse_instant(expires), desk)
         sold = parse_amount(amount, currency)
         entry = at_quote(offer, id, source, destination, sold, currency, bought_currency)
-        return await entries.enter(Settings.from_environment(), entry, timeout)
+        settings = Settings.from_environment()
+        awaited = await approving.awaited_entry(settings, entry, initiator, expires_in, entry.expires_at)
+        return await entries.enter(settings, entry, timeout, awaited)
 
     give(work, as_json, {"id": id})
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.commands.options import Json, Timeout, TransferId
+from cli.commands.options import WEEK, ExpiresIn, Initiator, Json, Timeout, TransferId
 from cli.instants import parse_instant
 from engine.settings import Settings
 from ledger.money import parse_amount
@@ -20,6 +20,8 @@ def hold(
     amount: Annotated[str, typer.Option("--amount", help="How much, such as 25.00.")],
     expires: Annotated[str, typer.Option("--expires", help="When it is given back, such as 2026-12-01T09:00:00Z.")],
     currency: Annotated[str, typer.Option("--currency", help="The currency (ISO 4217).")] = "USD",
+    initiator: Initiator = None,
+    expires_in: ExpiresIn = WEEK,
     timeout: Timeout = 30.0,
     as_json: Json = False,
 ) -> None:
@@ -28,7 +30,7 @@ def hold(
 
     async def work() -> "Answer":
         from activities.terms import HoldRequest
-        from cli import holds
+        from cli import approving, holds
 
         request = HoldRequest(
             transfer_id=id,
@@ -38,7 +40,9 @@ def hold(
             currency=currency,
             expires_at=parse_instant(expires),
         )
-        return await holds.hold(Settings.from_environment(), request, timeout)
+        settings = Settings.from_environment()
+        awaited = await approving.awaited(settings, request, initiator, expires_in, request.expires_at)
+        return await holds.hold(settings, request, timeout, awaited)
 
     give(work, as_json, {"transfer_id": id})
 

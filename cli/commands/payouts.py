@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.commands.options import Json, Timeout, TransferId
+from cli.commands.options import WEEK, ExpiresIn, Initiator, Json, Timeout, TransferId
 from engine.settings import Settings
 from ledger.errors import MalformedRequest
 from ledger.money import parse_amount
@@ -21,6 +21,8 @@ def payout(
     rail: Annotated[str, typer.Option("--rail", help="The rail it leaves over: bank or stripe.")],
     beneficiary: Annotated[str, typer.Option("--beneficiary", help="Whom it is for, as the rail calls him.")],
     currency: Annotated[str, typer.Option("--currency", help="The currency (ISO 4217).")] = "USD",
+    initiator: Initiator = None,
+    expires_in: ExpiresIn = WEEK,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for the outcome.")] = False,
     timeout: Timeout = 30.0,
     as_json: Json = False,
@@ -30,7 +32,7 @@ def payout(
 
     async def work() -> "Answer":
         from activities.terms import PayoutRequest
-        from cli import transfers
+        from cli import approving, transfers
 
         request = PayoutRequest(
             transfer_id=id,
@@ -41,7 +43,9 @@ def payout(
             rail=rail,
             beneficiary=beneficiary,
         )
-        return await transfers.transfer(Settings.from_environment(), request, not no_wait, timeout)
+        settings = Settings.from_environment()
+        awaited = await approving.awaited(settings, request, initiator, expires_in)
+        return await transfers.transfer(settings, request, not no_wait, timeout, awaited)
 
     give(work, as_json, {"transfer_id": id})
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.commands.options import Json, Timeout, TransferId
+from cli.commands.options import WEEK, ExpiresIn, Initiator, Json, Timeout, TransferId
 from cli.instants import parse_instant
 from engine.settings import Settings
 from ledger.money import parse_amount
@@ -26,12 +26,8 @@ def transfer(
     express: Annotated[
         bool, typer.Option("--express", help="With less of it in Temporal's history; the same guarantees.")
     ] = False,
-    initiator: Annotated[
-        str | None, typer.Option("--initiator", help="Who asks, if people must approve; else who is logged in.")
-    ] = None,
-    expires_in: Annotated[
-        float, typer.Option("--expires-in", min=0, max=8760, help="How many hours people have to approve.")
-    ] = 168.0,
+    initiator: Initiator = None,
+    expires_in: ExpiresIn = WEEK,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for the outcome.")] = False,
     timeout: Timeout = 30.0,
     as_json: Json = False,

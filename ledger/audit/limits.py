@@ -5,8 +5,10 @@ Whether an account kept its limit is not asked: a limit may have been another on
 
 from ledger.audit.check import Check
 from ledger.audit.operations import key_of
-from ledger.fingerprint import APPROVAL as RECIPE
+from ledger.fingerprint import APPROVALS
 from ledger.keys import APPROVAL, Leg
+
+_RECIPES = ", ".join(f"'{recipe}'" for recipe in APPROVALS.values())
 
 CHECKS = (
     Check(
@@ -42,7 +44,7 @@ CHECKS = (
         "An approval, and nothing else, is noted with its approver and with what was approved of.",
         f"""
         SELECT every.key AS subject, COALESCE(a.approver, 'nobody') AS approver, COALESCE(a.asked, '') AS asked
-        FROM (SELECT key FROM operations WHERE outcome = 'applied' AND fingerprint_recipe = '{RECIPE}'
+        FROM (SELECT key FROM operations WHERE outcome = 'applied' AND fingerprint_recipe IN ({_RECIPES})
               UNION SELECT operation_key FROM approvals) every
         LEFT JOIN operations o ON o.key = every.key AND o.outcome = 'applied'
         LEFT JOIN approvals a ON a.operation_key = every.key

@@ -4,8 +4,7 @@ import json
 
 from ledger.audit.check import Check, Row
 from ledger.entries import KINDS, LEGS
-from ledger.fingerprint import APPROVAL as APPROVAL_RECIPE
-from ledger.fingerprint import BATCH, CAPTURE, CURRENT, DECISION, LIMITS, RECIPES, SETTINGS
+from ledger.fingerprint import APPROVALS, BATCH, CAPTURE, CURRENT, DECISION, LIMITS, RECIPES, SETTINGS
 from ledger.keys import APPROVAL, SETTING, Leg, cash_account, entry_cancel_key, operation_key, transit_account
 from ledger.operation import OutcomeKind
 
@@ -14,6 +13,7 @@ _IS_SETTING = f"o.transfer_id IS NULL AND o.key LIKE '_%{SETTING}_%'"  # no id h
 _IS_APPROVAL = f"o.transfer_id IS NULL AND o.key LIKE '_%{APPROVAL}_%'"
 IS_ENTRY = " OR ".join(f"o.key LIKE '_%{operation_key('', leg)}'" for leg in LEGS)
 IS_CANCEL_OF_ENTRY = " OR ".join(f"o.key LIKE '_%{entry_cancel_key(operation_key('', leg))}'" for leg in LEGS)
+_APPROVAL_RECIPES = ", ".join(f"'{recipe}'" for recipe in APPROVALS.values())
 _IS_BATCH = f"o.transfer_id IS NULL AND o.key LIKE '_%{operation_key('', Leg.BATCH)}'"
 _OF_NO_TRANSFER = {Leg.DEPOSIT, Leg.BATCH, *LEGS}
 _RECIPES = " ".join(
@@ -64,8 +64,8 @@ def _asked_otherwise(row: Row) -> bool:
 CHECKS = (
     Check(
         "keys",
-        "A key is `<transfer id>/<leg>` of a transfer here, `<id>/<kind>` of a deposit or another entry, or "
-        "`<account id>/setting/<n>`, `<transfer id>/approval/<approver>`, `<id>/<kind>/cancel`, or `<id>/batch`.",
+        "A key is `<transfer id>/<leg>` of a transfer here, `<id>/<kind>` of a deposit or another entry, "
+        "`<either>/approval/<approver>`, `<id>/<kind>/cancel`, `<account id>/setting/<n>`, or `<id>/batch`.",
         f"""
         SELECT o.key AS subject, o.transfer_id FROM operations o LEFT JOIN transfers t ON t.id = o.transfer_id
         WHERE CASE
@@ -130,7 +130,8 @@ CHECKS = (
                t.source_account_id AS source, t.destination_account_id AS destination, t.amount_minor, t.currency
         FROM operations o LEFT JOIN transfers t ON t.id = o.transfer_id
         WHERE CASE WHEN {_IS_SETTING} THEN o.fingerprint_recipe NOT IN ('{SETTINGS}', '{LIMITS}')
-            ELSE o.fingerprint_recipe <> CASE WHEN {_IS_APPROVAL} THEN '{APPROVAL_RECIPE}' {_RECIPES}
+            WHEN {_IS_APPROVAL} THEN o.fingerprint_recipe NOT IN ({_APPROVAL_RECIPES})
+            ELSE o.fingerprint_recipe <> CASE {_RECIPES}
                 WHEN {_IS_BATCH} THEN '{BATCH}'
                 WHEN o.outcome <> {_FENCED} AND o.key = {key_of("t.id", Leg.DEBIT)} THEN COALESCE(t.terms, '{CURRENT}')
                 WHEN o.outcome <> {_FENCED} AND t.terms IS NOT NULL AND o.key = {key_of("t.id", Leg.CREDIT)}

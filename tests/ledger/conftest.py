@@ -22,7 +22,7 @@ async def connection(ledger: Ledger) -> AsyncIterator[AsyncConnection]:
     await open_with(ledger, "EUR", yves=10_00)
     settled = a_transfer("settled")
     await ledger.apply(SetLimits("alice", "USD", per_day_minor=1000_00))
-    await ledger.apply(approve(Approval(settled, "carol", "ann")))
+    await ledger.apply(approve(Approval(debit(settled).intent, "carol", "ann")))
     await ledger.apply_all([debit(settled), credit(settled), debit(a_transfer("debited"))])
     await ledger.apply(Reversal("back", "settled", "bob", "alice", 1_00, "USD").operation())
     shared = Split("shared", "alice", "USD", (Share("bob", 2_00), Share("carol", 1_00)))

@@ -69,7 +69,9 @@ async def a_story_with_entries(ledger: Ledger) -> None:
     await _payouts(ledger)
     settled, given_back = a_transfer("L1"), a_transfer("L2")
     await ledger.apply(SetLimits("alice", "USD", 25_00, 100_00, approval_above_minor=1_00, approvals=1, number=1))
-    await ledger.apply_all([approve(Approval(transfer, "carol", "alice")) for transfer in (settled, given_back)])
+    await ledger.apply_all(
+        [approve(Approval(debit(transfer).intent, "carol", "alice")) for transfer in (settled, given_back)]
+    )
     await ledger.apply_all([debit(settled), credit(settled), debit(given_back), refund(given_back, "asked")])
 
 

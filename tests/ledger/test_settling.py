@@ -195,7 +195,7 @@ async def test_a_bulk_keeps_limits_and_the_threshold_of_approval(ledger: Ledger)
     limited = await ledger.apply_many(settles(5))
     await ledger.apply(SetLimits("alice", "USD", per_day_minor=NONE, approval_above_minor=50, approvals=1, number=2))
     lines = [Settle(a_transfer(f"A{n}", amount_minor=1_00), "batch c, line 1") for n in range(2)]
-    await ledger.apply(approve(Approval(lines[1].transfer, "carol", "alice")))
+    await ledger.apply(approve(Approval(debit(lines[1].transfer).intent, "carol", "alice")))
     unapproved, approved = await ledger.apply_many(lines)
 
     assert [outcome.applied for outcome in limited] == [True] * 3 + [False] * 2

@@ -6,6 +6,8 @@ import time
 from activities.approvals import ApprovalRequest, Consent, Denial, Standing
 from activities.messages import TransferOutcome, TransferRequest
 from engine import approving
+from engine.approving import Denied
+from engine.submitting import workflow_id
 from ledger.limits import SetLimits
 from tests.support.bank import PATIENCE, Bank
 
@@ -34,17 +36,16 @@ async def start(bank: Bank, request: ApprovalRequest) -> None:
 
 async def approve(bank: Bank, request: ApprovalRequest, approver: str) -> Standing:
     """Approve of it."""
-    standing = await approving.approve(
-        bank.submitter, Consent(transfer=request.as_plain(), approver=approver), PATIENCE
-    )
+    consent = Consent(transfer=request.as_plain(), approver=approver)
+    standing = await approving.approve(bank.submitter, workflow_id(request.transfer_id), consent, PATIENCE)
     assert standing is not None
     return standing
 
 
-async def deny(bank: Bank, request: ApprovalRequest, approver: str = "bea") -> TransferOutcome:
+async def deny(bank: Bank, request: ApprovalRequest, approver: str = "bea") -> Denied:
     """Deny it."""
     denial = Denial(approver=approver, reason="never heard of them")
-    outcome = await approving.deny(bank.submitter, request.transfer_id, denial, PATIENCE)
+    outcome = await approving.deny(bank.submitter, workflow_id(request.transfer_id), denial, PATIENCE)
     assert outcome is not None
     return outcome
 

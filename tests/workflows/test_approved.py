@@ -8,6 +8,7 @@ import pytest
 from activities.approvals import Consent
 from engine import approving
 from engine.approving import Refused
+from engine.submitting import workflow_id
 from tests.support.bank import PATIENCE, Bank
 from tests.support.databases import both_databases, only_sqlite
 from tests.support.people import approve, asked_for, deny, end, guard, start
@@ -59,7 +60,12 @@ async def test_a_denied_transfer_ends_cancelled_and_can_never_be_debited(bank: B
     await approve(bank, request, "carl")
 
     outcome = await deny(bank, request)
-    late = await approving.approve(bank.submitter, Consent(transfer=request.as_plain(), approver="dora"), PATIENCE)
+    late = await approving.approve(
+        bank.submitter,
+        workflow_id(request.transfer_id),
+        Consent(transfer=request.as_plain(), approver="dora"),
+        PATIENCE,
+    )
     again = await end(bank, request)
 
     assert (outcome.status, outcome.reason) == ("cancelled", "denied")
@@ -207,7 +213,12 @@ async def test_a_plain_transfer_above_the_threshold_is_rejected(bank: Bank) -> N
     outcome = await bank.transfer(request)
 
     assert (outcome.status, outcome.reason) == ("rejected", "approval_required")
-    assert await approving.approve(bank.submitter, Consent(transfer=request, approver="bea"), PATIENCE) is None
+    assert (
+        await approving.approve(
+            bank.submitter, workflow_id(request.transfer_id), Consent(transfer=request, approver="bea"), PATIENCE
+        )
+        is None
+    )
     assert await bank.balances() == [100_00, 0, 0]
 
 
@@ -256,7 +267,9 @@ async def test_a_plain_transfer_knows_no_approvals(bank: Bank) -> None:
     await gate.reached.wait()
 
     with pytest.raises(Refused):
-        await approving.approve(bank.submitter, Consent(transfer=request, approver="bea"), PATIENCE)
+        await approving.approve(
+            bank.submitter, workflow_id(request.transfer_id), Consent(transfer=request, approver="bea"), PATIENCE
+        )
 
     gate.open.set()
     assert (await bank.outcome(submitted)).status == "settled"

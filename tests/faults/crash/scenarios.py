@@ -33,7 +33,7 @@ from engine.deciding import decide, decide_payout
 from engine.limits import set_limits
 from engine.results import result_of
 from engine.returns import hand_in, return_workflow_id
-from engine.submitting import Submitter
+from engine.submitting import Submitter, workflow_id
 from ledger.account import AccountStatus
 from ledger.entries import Entry, EntryReversal, Quote, Share, Split, TargetBalance, at_quote
 from ledger.operation import OpenAccount, Operation
@@ -238,7 +238,7 @@ async def _approved(submitter: Submitter, id: str) -> Said:
     expires_at = time.time_ns() // 1000 + 3_600_000_000
     submitted = await submitter.transfer(ApprovalRequest(**asked.model_dump(), initiator="ines", expires_at=expires_at))
     if submitted.running:
-        await approve(submitter, Consent(transfer=asked, approver="bea"), PATIENCE)
+        await approve(submitter, workflow_id(id), Consent(transfer=asked, approver="bea"), PATIENCE)
     outcome = await submitter.outcome(submitted, TransferOutcome, PATIENCE)
     return Said(outcome.status, outcome.reason)
 
