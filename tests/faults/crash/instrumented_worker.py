@@ -39,8 +39,9 @@ from ledger.account import AccountStatus
 from ledger.book import Ledger
 from ledger.failpoints import FailpointError
 from ledger.operation import SetAccountStatus
-from tests.faults.crash.rail import ByAnyName, FileRail
+from tests.faults.crash.rail import ByAnyName, FileRail, LateRail, SilentRail
 from tests.faults.crash.receiver import SECRET
+from tests.faults.crash.scenarios import CONTRADICTED, DECIDED
 from tests.faults.crash.sites import ActivityBoundaries, WorkflowBoundaries, instrument
 from workflows import asking, batch, notification
 
@@ -94,7 +95,8 @@ async def _work(pipe: Connection, place: Place) -> None:
         instrument(ledger)
         without_certificates = httpx.AsyncClient(verify=False, timeout=5.0)  # reading them costs more than the worker
         notifier = WebhookNotifier(place.receiver_url, SECRET, without_certificates)
-        rails = ByAnyName(FileRail(bank_of(place)), silent="payout_decided")
+        bank = FileRail(bank_of(place))
+        rails = ByAnyName(bank, {DECIDED: SilentRail(), CONTRADICTED: LateRail(bank, ledger)})
         plugin = WorkerPlugin(all_activities(ledger, notifier, rails=rails), WorkflowBoundaries())
         client = await Client.connect(place.temporal, plugins=[plugin], runtime=quiet())
         stories = Stories(ledger, Submitter(client, place.task_queue))

@@ -5,15 +5,17 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from engine.submitting import workflow_id
 from ledger.failpoints import FailpointError
 from tests.faults.crash.branch import KILLED, LEAST_PATIENCE, Branch
 from tests.faults.crash.cases import Case, Site
 from tests.faults.crash.instrumented_worker import bank_of
-from tests.faults.crash.rail import paid
-from tests.faults.crash.scenarios import CARRIED_OUT, Said, Scenario, b_of
+from tests.faults.crash.rail import paid, payments
+from tests.faults.crash.scenarios import CARRIED_OUT, CONTRADICTED, Said, Scenario, b_of
 from tests.faults.evidence import Evidence, Rows
 from tests.faults.invariants import violations
 from tests.faults.record import Trial
+from workflows.search_attributes import NEEDS_ATTENTION
 
 
 @dataclass
@@ -55,6 +57,8 @@ async def _play(branch: Branch, case: Case, id: str, trial: Trial, tally: Tally)
         for workflow_id in scenario.settle_on(id):
             await branch.wait(workflow_id)
         rows = await _rows_when_told(branch, id)
+        if scenario.name == CONTRADICTED:
+            await _check_contradiction(branch, id, rows, trial)
     except TimeoutError:
         tally.wrong["stuck"] += 1
         raise
@@ -92,9 +96,9 @@ def _check_books(
     tally.wrong["doubled"] += sum(balances[account] != balance for account, balance in expected.items()) > 0
     _check_setting(rows, scenario, id, trial)
     if (due := CARRIED_OUT.get(scenario.name)) is not None:
-        payments = paid(bank_of(branch.place), f"{id}/submit")
-        trial.expect(payments == due, f"the bank has paid {payments}, and should have paid {due}")
-        tally.wrong["doubled"] += len(payments) > 1
+        carried_out = paid(bank_of(branch.place), f"{id}/submit")
+        trial.expect(carried_out == due, f"the bank has paid {carried_out}, and should have paid {due}")
+        tally.wrong["doubled"] += len(carried_out) > 1
     deliveries = branch.surroundings.receiver.about(id)
     if scenario.is_transfer:
         statuses = [row["status"] for row in rows.transfers if row["id"] == id]
@@ -117,6 +121,19 @@ async def _rows_when_told(branch: Branch, id: str) -> Rows:
             if None not in told:
                 return rows
             await asyncio.sleep(0.05)
+
+
+async def _check_contradiction(branch: Branch, id: str, rows: Rows, trial: Trial) -> None:
+    """The person's decision and the rail's word are both in the books, and somebody is called to look at it."""
+    kept = {row["key"]: (row["outcome"], row["detail"]) for row in rows.operations}
+    (payment,) = [each for each in payments(bank_of(branch.place)) if each["key"] == f"{id}/submit"]
+    said = {"decision": "not_paid, says bea: the bank's letter", "accepted": payment["reference"], "rejected": None}
+    for leg, detail in said.items():
+        expected = None if detail is None else ("applied", detail)
+        found = kept.get(f"{id}/{leg}")
+        trial.expect(found == expected, f"{id}/{leg} is {found}, and should be {expected}")
+    run = await branch.surroundings.client.get_workflow_handle(workflow_id(id)).describe()
+    trial.expect(run.typed_search_attributes.get(NEEDS_ATTENTION) is True, "nobody is called to look at it")
 
 
 def _check_setting(rows: Rows, scenario: Scenario, id: str, trial: Trial) -> None:

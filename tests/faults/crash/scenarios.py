@@ -44,8 +44,12 @@ PATIENCE = 60.0
 AMOUNT = 25_00
 FUNDS = 100_00
 PAID_OUT, RETURNED, DECIDED = "paid_out", "payout_returned", "payout_decided"
+CONTRADICTED = "payout_contradicted"
 EXCHANGED = "exchange_reversed"
-CARRIED_OUT = {PAID_OUT: [AMOUNT], RETURNED: [AMOUNT], "payout_rejected": [], "payout_recalled": [], DECIDED: []}
+CARRIED_OUT: dict[str, list[int]] = {
+    **{paid: [AMOUNT] for paid in (PAID_OUT, RETURNED, CONTRADICTED)},
+    **{unpaid: [] for unpaid in ("payout_rejected", "payout_recalled", DECIDED)},
+}
 """What the bank pays of each payout, in minor units."""
 
 
@@ -111,7 +115,7 @@ async def _paid_out(submitter: Submitter, id: str) -> Said:
 
 
 async def _decided(submitter: Submitter, id: str) -> Said:
-    """The bank is silent for good. As soon as its key's life is over, a person says that it has not paid."""
+    """The bank is silent. As soon as its key's life is over, a person says that it has not paid (and may be wrong)."""
     decision = PayoutDecision(decided="not_paid", by="bea", evidence="the bank's letter")
     submitted = await submitter.transfer(_payout(id))
     while submitted.running:
@@ -272,6 +276,7 @@ SCENARIOS = (
     Scenario("payout_recalled", _paid_out, Said("refunded", "cancelled"), FUNDS, 0),
     Scenario(RETURNED, _returned, Said("settled"), FUNDS, 0),
     Scenario(DECIDED, _decided, Said("refunded", "decided_not_paid"), FUNDS, 0, asks_until_due=True),
+    Scenario(CONTRADICTED, _decided, Said("settled"), LEFT, AMOUNT, asks_until_due=True),
     Scenario("deposited", _deposit, Said("applied"), FUNDS + AMOUNT, 0, is_transfer=False),
     Scenario("split", _split, Said("applied"), LEFT, AMOUNT, is_transfer=False),
     Scenario(EXCHANGED, _exchange_reversed, Said("applied"), LEFT + 10_00, 13_50, is_transfer=False),
