@@ -9,6 +9,7 @@
     503    Temporal did not answer: the rail says it again
 
 A return gives the money back. That a payout was accepted or rejected makes it ask the rail at once; the answer decides.
+If it has ended otherwise, what the rail answers is kept, for an operator to correct.
 """
 
 import argparse

@@ -92,6 +92,10 @@ class Callback(Asked):
     event_id: Text
 
 
+HEARD_BEFORE = "it was heard before"
+"""Why a payout that waits refuses a callback."""
+
+
 class Woken(Message):
     """The rail is asked at once."""
 
@@ -142,7 +146,7 @@ class PayoutActivities:
         that it was returned says that it will have been paid.
         """
         state = await self._ledger.transfer(request.transfer_id)
-        if state is None or not _over(request.rail, state):
+        if state is None or not over(request.rail, state):
             detail = f"there is no payout {request.transfer_id} over {request.rail}"
             return LegOutcome(kind=OutcomeKind.REJECTED, code=Code.TRANSFER_NOT_FOUND, detail=detail[:SHORT_TEXT])
         if not state.status.terminal:
@@ -155,7 +159,7 @@ class PayoutActivities:
         return LegOutcome.of(outcome)
 
 
-def _over(rail: str, state: TransferState) -> bool:
+def over(rail: str, state: TransferState) -> bool:
     """Whether a transfer is a payout over this rail."""
     return state.terms == PAYOUT and state.transfer.destination == payouts.clearing_account(
         rail, state.transfer.currency

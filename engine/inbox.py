@@ -3,7 +3,7 @@
 A return is handed to the workflow `return/<rail>/<return id>` before it is acknowledged, so that a rail goes on saying
 it until Temporal has it. The books drop repeats for ever (`activities/payouts.py`). That a payment was accepted or
 rejected wakes the payout, which asks the rail: a callback may be late, repeated or overtaken, and what the rail answers
-under the payment's own key is not.
+under the payment's own key is not. If the payout has ended otherwise, the rail is looked up once more, by a workflow.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from temporalio.client import Client
 
-from activities.payouts import Callback, ReturnRequest
+from activities.payouts import ReturnRequest
 from engine.connection import connect
 from engine.hearing import hear
 from engine.plugin import ClientPlugin
@@ -54,9 +54,8 @@ class Inbox:
             if said is None:
                 return Response(status_code=204)
             if isinstance(said, Spoken):
-                callback = Callback(rail=said.rail, event_id=said.event_id)
-                woken = await hear(self._client, said.payment_key, callback)
-                _log.info("%s has decided about %s%s", rail, said.payment_key, "" if woken else " (nobody waits)")
+                heard = await hear(self._client, said, self._task_queue)
+                _log.info("%s has decided about %s: %s", rail, said.payment_key, heard)
                 return Response(status_code=204)
             returned = ReturnRequest(rail=said.rail, return_id=said.return_id, payment_key=said.payment_key)
             is_new = await hand_in(self._client, returned, self._task_queue)

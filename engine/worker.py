@@ -16,6 +16,7 @@ from activities import slots
 from activities.approvals import ApprovalActivities
 from activities.batching import BatchActivities
 from activities.decisions import DecisionActivities
+from activities.late_words import LateWordActivities
 from activities.ledger import LedgerActivities
 from activities.limits import LimitActivities
 from activities.notifiers import Notifier
@@ -71,6 +72,7 @@ def all_activities(
         payouts.submit,
         payouts.take_return,
         DecisionActivities(ledger, rails).decide,
+        LateWordActivities(ledger, rails).look_after_all,
         SweepActivities(ledger, TemporalWorkflows()).sweep,
         RecurringActivities(ledger, submit_occurrence).pay_occurrence,
     ]

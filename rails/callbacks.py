@@ -43,6 +43,7 @@ class Spoken:
     rail: str
     event_id: str
     payment_key: str
+    accepted: bool
 
 
 Reader = Callable[[Mapping[str, str], bytes], GivenBack | Spoken | None]
@@ -73,7 +74,8 @@ def bank_reader(secret: str) -> Reader:
         try:
             event = json.loads(body)
             if event["type"] in ("payment.accepted", "payment.rejected"):
-                return Spoken(bank.NAME, headers["webhook-id"], str(event["key"]))
+                accepted = event["type"] == "payment.accepted"
+                return Spoken(bank.NAME, headers["webhook-id"], str(event["key"]), accepted)
             if event["type"] != "payment.returned":
                 return None
             return GivenBack(bank.NAME, str(event["return_id"]), str(event["key"]))
@@ -101,7 +103,7 @@ def stripe_reader(secret: str) -> Reader:
             if (key := payout["metadata"].get(stripe_rail.KEY)) is None:
                 return None  # somebody else's payout
             if event["type"] in ("payout.created", "payout.paid"):
-                return Spoken(stripe_rail.NAME, str(event["id"]), str(key))
+                return Spoken(stripe_rail.NAME, str(event["id"]), str(key), accepted=True)
             return GivenBack(stripe_rail.NAME, str(payout["id"]), str(key))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise BadCallback(f"{type(error).__name__}: {error}") from error

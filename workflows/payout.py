@@ -20,7 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.decisions import DecisionActivities, DecisionAnswer, DecisionRequest, PayoutDecision
     from activities.ledger import LedgerActivities
     from activities.messages import TransferOutcome, UndoRequest
-    from activities.payouts import Callback, PayoutActivities, Said, Woken
+    from activities.payouts import HEARD_BEFORE, Callback, PayoutActivities, Said, Woken
     from activities.terms import PayoutRequest
     from ledger.keys import Leg, operation_key
     from workflows.asking import Asking
@@ -82,7 +82,7 @@ class Payout:
         if not self._submitting or not self._asking.waits or callback.rail != self._request.rail:
             raise _refused("nobody waits for it")
         if callback.event_id in self._heard or len(self._heard) >= MOST_HEARD:
-            raise _refused("it was heard before")
+            raise _refused(HEARD_BEFORE)
 
     @workflow.update
     async def decide(self, decision: PayoutDecision) -> DecisionAnswer:

@@ -3,6 +3,7 @@
 from workflows.account import ChangeOfAccount, Deposit, Opening
 from workflows.approved import Approved, ApprovedTransfer
 from workflows.batch import Batch, Chunk
+from workflows.contradicted import Contradicted
 from workflows.entry import Entry
 from workflows.hold import Hold
 from workflows.limits import ChangeOfLimits
@@ -23,6 +24,7 @@ ALL: list[type] = [
     Approved,
     Payout,
     Returned,
+    Contradicted,
     Entry,
     Notification,
     Deposit,

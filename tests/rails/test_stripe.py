@@ -146,7 +146,7 @@ def test_a_failed_payout_is_a_return() -> None:
     ours, others = {"durable_transfers_key": "P1/submit"}, {"order": "7"}
 
     assert read(*_callback(_event("payout.failed", ours))) == GivenBack("stripe", "po_1", "P1/submit")
-    assert read(*_callback(_event("payout.paid", ours))) == Spoken("stripe", "evt_1", "P1/submit")
+    assert read(*_callback(_event("payout.paid", ours))) == Spoken("stripe", "evt_1", "P1/submit", accepted=True)
     assert read(*_callback(_event("payout.updated", ours))) is None
     assert read(*_callback(_event("payout.failed", others))) is None
     with pytest.raises(BadCallback):

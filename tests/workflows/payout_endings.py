@@ -3,12 +3,15 @@
 import asyncio
 
 from activities.decisions import PayoutDecision
+from activities.late_words import LateWord
 from activities.payouts import ReturnRequest
 from activities.terms import PayoutRequest
 from engine.deciding import decide_payout
+from engine.hearing import hear, late_word_workflow_id
 from engine.returns import hand_in, return_workflow_id
 from engine.submitting import workflow_id
 from ledger.operation import OpenAccount
+from rails.callbacks import Spoken
 from tests.support.bank import PATIENCE, Bank
 
 
@@ -91,6 +94,18 @@ async def payout_decided_not_paid(bank: Bank) -> str:
     return await _decided(bank, bank.payout("decided-not-paid"), "not_paid")
 
 
+async def contradicted_after_its_end(bank: Bank) -> str:
+    """A payout that was given back because a person said so; then the bank says that it has paid it."""
+    request = bank.payout("contradicted")
+    await _decided(bank, request, "not_paid")
+    key = f"{request.transfer_id}/submit"
+    bank.rail.pays(key)
+    word = LateWord(rail="bank", event_id=f"{request.transfer_id}.evt", payment_key=key)
+    await hear(bank.client, Spoken("bank", word.event_id, key, accepted=True), bank.task_queue)
+    await bank.client.get_workflow_handle(late_word_workflow_id(word)).result()
+    return late_word_workflow_id(word)
+
+
 async def _decided(bank: Bank, request: PayoutRequest, decided: str) -> str:
     await _open(bank)
     window, bank.rail.key_window_seconds, bank.rail.look_up_misses_nothing = bank.rail.key_window_seconds, 1.0, False
@@ -126,6 +141,6 @@ async def _returned(bank: Bank, transfer_id: str) -> str:
 
 PAYOUT_ENDINGS = (
     paid_out, rejected_by_the_rail, payout_recalled, payout_cancelled_too_late, payout_cancelled_in_its_second_run,
-    payout_returned, return_of_nothing, payout_decided_paid, payout_decided_not_paid,
+    payout_returned, return_of_nothing, payout_decided_paid, payout_decided_not_paid, contradicted_after_its_end,
 )  # fmt: skip  # a list of names
 """The stories, each of which returns the workflow id."""

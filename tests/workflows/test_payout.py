@@ -5,8 +5,7 @@ import asyncio
 import pytest
 
 from activities.messages import LegOutcome
-from activities.payouts import Callback, PayoutActivities, ReturnRequest, Said
-from engine.hearing import hear
+from activities.payouts import PayoutActivities, ReturnRequest, Said
 from engine.results import KeyReused
 from engine.returns import hand_in, return_workflow_id
 from ledger import payouts
@@ -258,42 +257,3 @@ async def test_a_return_of_what_is_no_payout_changes_nothing(bank: Bank) -> None
 
     assert [outcome.code for outcome in outcomes] == ["transfer_not_found"] * 3
     assert await bank.balances(*ACCOUNTS) == [50_00, 50_00, 0]
-
-
-async def test_a_callback_makes_a_payout_ask_at_once(bank: Bank) -> None:
-    """The rail wanted to be left alone for longer than this test waits. Repeats leave nothing in the history."""
-    await open_clearing(bank)
-    request = bank.payout()
-    key, callback = f"{request.transfer_id}/submit", Callback(rail="bank", event_id="evt_1")
-    bank.rail.silent, bank.rail.retry_after_seconds = True, 25.0
-    submitted = await bank.start(request)
-    await bank.attempted("submit", 1)
-    await asyncio.sleep(0.5)
-
-    heard = [await hear(bank.client, key, callback)]
-    await bank.attempted("submit", 2)
-    heard.append(await hear(bank.client, key, callback))
-    bank.rail.silent = False
-    heard.append(await hear(bank.client, key, Callback(rail="bank", event_id="evt_2")))
-    outcome = await asyncio.wait_for(bank.outcome(submitted), 20)
-    heard.append(await hear(bank.client, key, Callback(rail="bank", event_id="evt_3")))
-
-    assert heard == [True, False, True, False]
-    assert outcome.status == "settled"
-    assert len(bank.rail.paid) == 1
-    assert await bank.balances(*ACCOUNTS) == [75_00, 25_00, 0]
-
-
-async def test_a_callback_decides_nothing_by_itself(bank: Bank) -> None:
-    """The rail is asked, and says otherwise; a callback about nothing of ours is dropped."""
-    await open_clearing(bank)
-    request = bank.payout(beneficiary="closed")
-    bank.rail.silent = True
-    submitted = await bank.start(request)
-    await bank.attempted("submit", 1)
-    await hear(bank.client, f"{request.transfer_id}/submit", Callback(rail="bank", event_id="payment.accepted"))
-    bank.rail.silent = False
-
-    assert (await bank.outcome(submitted)).status == "refunded"
-    assert not await hear(bank.client, "nobody/submit", Callback(rail="bank", event_id="evt_1"))
-    assert await bank.balances(*ACCOUNTS) == [100_00, 0, 0]
