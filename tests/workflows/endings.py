@@ -5,6 +5,8 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
+from temporalio.client import WorkflowHistory
+
 from activities.messages import (
     AccountChange,
     AccountOpening,
@@ -292,4 +294,10 @@ ENDINGS: dict[str, Callable[[Bank], Awaitable[str]]] = {
         batch_over, batch_cancelled, batch_reused, chunk_settled,
     )
 }  # fmt: skip  # a list of names
-"""The name of each ending and its story, which returns the workflow id."""
+"""The name of each ending and its story, which returns the workflow id, and `#` with a run's if it is not the last."""
+
+
+async def history_of(bank: Bank, told: str) -> WorkflowHistory:
+    """The history of what a story has told."""
+    id, _, run_id = told.partition("#")
+    return await bank.client.get_workflow_handle(id, run_id=run_id or None).fetch_history()

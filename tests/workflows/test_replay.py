@@ -16,7 +16,7 @@ from temporalio.worker import Replayer
 from engine.plugin import WorkerPlugin
 from tests.support.bank import Bank, sandbox
 from tests.support.databases import only_sqlite
-from tests.workflows.endings import ENDINGS
+from tests.workflows.endings import ENDINGS, history_of
 
 HISTORIES = Path(__file__).parent / "histories"
 
@@ -34,8 +34,7 @@ async def test_every_ending_has_a_golden_history(bank: Bank, ending: str) -> Non
     """
     A new ending is recorded once. Here each is played again, and its fresh history replays too.
     """
-    id = await ENDINGS[ending](bank)
-    history = await bank.client.get_workflow_handle(id).fetch_history()
+    history = await history_of(bank, await ENDINGS[ending](bank))
     path = HISTORIES / f"{ending}.json"
     if os.environ.get("RECORD_HISTORIES") and not path.exists():
         path.write_text(_anonymous(history.to_json()) + "\n")
