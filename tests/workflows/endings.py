@@ -5,8 +5,6 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from temporalio.client import WorkflowHistory
-
 from activities.messages import (
     AccountChange,
     AccountOpening,
@@ -295,9 +293,3 @@ ENDINGS: dict[str, Callable[[Bank], Awaitable[str]]] = {
     )
 }  # fmt: skip  # a list of names
 """The name of each ending and its story, which returns the workflow id, and `#` with a run's if it is not the last."""
-
-
-async def history_of(bank: Bank, told: str) -> WorkflowHistory:
-    """The history of what a story has told."""
-    id, _, run_id = told.partition("#")
-    return await bank.client.get_workflow_handle(id, run_id=run_id or None).fetch_history()

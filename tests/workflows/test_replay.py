@@ -16,7 +16,7 @@ from temporalio.worker import Replayer
 from engine.plugin import WorkerPlugin
 from tests.support.bank import Bank, sandbox
 from tests.support.databases import only_sqlite
-from tests.workflows.endings import ENDINGS, history_of
+from tests.workflows.endings import ENDINGS
 
 HISTORIES = Path(__file__).parent / "histories"
 
@@ -34,7 +34,7 @@ async def test_every_ending_has_a_golden_history(bank: Bank, ending: str) -> Non
     """
     A new ending is recorded once. Here each is played again, and its fresh history replays too.
     """
-    history = await history_of(bank, await ENDINGS[ending](bank))
+    history = await bank.history(await ENDINGS[ending](bank))
     path = HISTORIES / f"{ending}.json"
     if os.environ.get("RECORD_HISTORIES") and not path.exists():
         path.write_text(_anonymous(history.to_json()) + "\n")

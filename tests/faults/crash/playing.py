@@ -10,7 +10,8 @@ from tests.faults.crash.branch import KILLED, LEAST_PATIENCE, Branch
 from tests.faults.crash.cases import Case, Site
 from tests.faults.crash.instrumented_worker import bank_of
 from tests.faults.crash.rail import paid
-from tests.faults.crash.scenarios import CARRIED_OUT, Said, Scenario, b_of
+from tests.faults.crash.said import Said
+from tests.faults.crash.scenarios import CARRIED_OUT, Scenario, b_of
 from tests.faults.evidence import Evidence, Rows
 from tests.faults.invariants import violations
 from tests.faults.record import Trial

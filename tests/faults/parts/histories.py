@@ -31,7 +31,7 @@ from tests.support.bank import Bank, sandbox
 from tests.support.databases import DATABASES
 from tests.support.examples import open_with
 from tests.workflows import endings
-from tests.workflows.endings import ENDINGS, history_of
+from tests.workflows.endings import ENDINGS
 
 SERVER = (
     *("--dynamic-config-value", 'history.timerProcessorMaxTimeShift="100ms"'),  # timers are otherwise up to 1 s late
@@ -142,7 +142,7 @@ async def _replay(run: Run, trial: Trial, whole: WorkflowHistory) -> None:
 async def _evicted(run: Run, client: Client, trial: Trial, ending: str) -> None:
     run.record.fault(Kind.WORKER_EVICTED, ending)
     async with _bank(run, client, trial, BALANCES.get(ending, NOTHING_MOVED), cached=0) as bank:
-        await _replay(run, trial, await history_of(bank, await ENDINGS[ending](bank)))
+        await _replay(run, trial, await bank.history(await ENDINGS[ending](bank)))
 
 
 async def _reset(run: Run, client: Client, trial: Trial, ending: str) -> None:
