@@ -29,7 +29,7 @@ _COLOURS = {Exit.OK: "green", Exit.NO: "yellow", Exit.KEY_REUSED: "red"}
 async def enter(
     settings: Settings, entry: Entry, timeout_seconds: float, awaited: "AwaitedRequest | None" = None
 ) -> Answer:
-    """Submit an entry, or as it is `awaited`, and wait for its outcome, or until it waits for people. Safe to repeat."""
+    """Submit an entry, or as it is `awaited`, and wait for its outcome or until it waits for people. Safe to repeat."""
     from activities.messages import EntryRequest, LegOutcome
     from engine.claiming import claim
     from engine.results import KeyReused

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 async def hold(
     settings: Settings, request: "HoldRequest", timeout_seconds: float, awaited: "AwaitedRequest | None" = None
 ) -> Answer:
-    """Put money aside, and wait until it is, or waits for people. Safe to repeat; its outcome is told when it has one."""
+    """Put money aside, and wait until it is, or waits for people. Safe to repeat, whatever happened before."""
     await is_past(settings, request.transfer_id, request.expires_at, "--expires")
 
     async def waited(submitter: "Submitter", submitted: "Submitted") -> "TransferOutcome":

@@ -155,6 +155,7 @@ _TELL: dict[int, Callable[[Any, HistoryEvent], Told]] = {
         f"{a.workflow_type.name} started", _run(a.original_execution_run_id)
     ),
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED: _completed,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW: lambda a, _: (f"goes on as {a.workflow_type.name}", None),
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED: lambda a, _: ("workflow failed", _failure(a.failure)),
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED: lambda _a, _: ("workflow cancelled", None),
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED: lambda a, _: ("workflow terminated", a.reason),

@@ -82,6 +82,71 @@ async def test_who_may_not_approve_is_told_why(running: Folder) -> None:
     assert await running.balances("alice", "bob") == [100_00, 0]
 
 
+async def test_a_hold_and_a_split_wait_for_who_approves_of_what_status_shows(running: Folder) -> None:
+    """
+    0 and `awaiting_approval`; the text that `status` shows is approved; another one is refused with what differs.
+    """
+    await guard(running, approvals=1)
+    hold = ("hold", "--id", "H1", *WHAT, "--expires", "2099-01-01", "--initiator", "ines")
+    split = ("split", "--id", "S1", "--from", "alice", "--amount", "20.00", "--to", "bob=rest", "--json")
+    first = [await running.starter(*asked) for asked in (hold, split)]
+    shown = [await running.starter("status", id, "--json") for id in ("H1", "S1")]
+    edited = await running.starter("approve", "H1", "--by", "bea", *WHAT)
+    other = await running.starter("approve", "S1", "--by", "bea", "--asked", shown[0].json["asked"], "--json")
+    before = await running.balances("alice", "bob")
+    approved = [
+        await running.starter("approve", said.json.get("transfer_id") or said.json["id"], "--by", "bea", "--asked",
+                              said.json["asked"], "--json")
+        for said in shown
+    ]  # fmt: skip  # one command
+    await running.reaches("H1", "debited")
+    captured = await running.starter("capture", "H1", "--amount", "15.00", "--json")
+    paid = await running.starter(*split)
+    explained = await running.starter("explain", "S1", "--json")
+
+    assert [(said.exit, said.json["status"]) for said in (*first, *shown)] == [(0, "awaiting_approval")] * 4
+    assert (edited.exit, edited.json["reason"]) == (3, "approval_refused")
+    assert "expires_at: 4070908800000000 -> None" in edited.json["detail"]
+    assert (other.exit, other.json["id"], other.json["kind"]) == (3, "S1", "split")
+    assert "amount_minor: 2000 -> 2500" in other.json["detail"]
+    assert before == [100_00, 0]
+    assert [(said.exit, said.json["approved_by"], said.json["missing"]) for said in approved] == [(0, ["bea"], 0)] * 2
+    assert (captured.exit, captured.json["status"], captured.json["captured_minor"]) == (0, "settled", 15_00)
+    assert (paid.exit, paid.json["status"]) == (0, "settled")
+    assert {line["key"] for line in explained.json["timeline"]} >= {"S1/split/approval/bea", "S1/split"}
+    assert "goes on as Entry" in [line["what"] for line in explained.json["timeline"]]
+    assert (explained.json["status"], explained.json["verdict"]) == ("settled", "moved_once")
+    assert await running.balances("alice", "bob") == [65_00, 35_00]
+    assert (await running.audit())["ok"]
+
+
+@only_sqlite
+async def test_a_payout_and_an_exchange_that_are_denied_or_called_off_move_nothing(running: Folder) -> None:
+    """
+    3 and the reason; what would say two things, or nothing that can be read, is 2.
+    """
+    await guard(running)
+    pays = ("--from", "alice", "--amount", "25.00", "--currency", "USD", "--json")
+    payout = ("payout", "--id", "P1", *pays, "--rail", "bank", "--beneficiary", "acct-1")
+    quote = ("--into", "EUR", "--quote", "Q1", "--rate", "0.9", "--expires", "2099-01-01", "--to", "bob")
+    exchanges = [("exchange", "--id", id, *pays, *quote) for id in ("X1", "X2")]
+    waiting = [await running.starter(*asked) for asked in (payout, *exchanges)]
+    denied = [await running.starter("deny", id, "--by", "bea", "--reason", "no", "--json") for id in ("P1", "X1")]
+    called_off = await running.starter("cancel", "X2", "--json")
+    again = [await running.starter(*asked) for asked in (payout, *exchanges)]
+    unread = await running.starter("approve", "P1", "--by", "bea", "--asked", "nothing", "--json")
+    twice = await running.starter("approve", "P1", "--by", "bea", *WHAT, "--asked", "{}")
+
+    assert [(said.exit, said.json["status"]) for said in waiting] == [(0, "awaiting_approval")] * 3
+    assert [(said.exit, said.json["status"], said.json["reason"]) for said in denied] == [
+        (3, "cancelled", "denied")
+    ] * 2
+    assert (called_off.exit, called_off.json["cancel"]) == (3, "cancelled")
+    assert [(said.exit, said.json["reason"]) for said in again] == [(3, "denied"), (3, "denied"), (3, "cancelled")]
+    assert (unread.exit, twice.exit) == (2, 2)
+    assert await running.balances("alice", "bob") == [100_00, 0]
+
+
 @only_sqlite
 async def test_an_approval_expires(running: Folder) -> None:
     """

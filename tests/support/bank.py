@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest, ResetWorkflowExecutionRequest
-from temporalio.client import Client, ScheduleBackfill, ScheduleOverlapPolicy
+from temporalio.client import Client, ScheduleBackfill, ScheduleOverlapPolicy, WorkflowHistory
 from temporalio.service import RPCError
 from temporalio.worker import Interceptor
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
@@ -194,6 +194,11 @@ class Bank:
             )
         )
         return Submitted(id, answer.run_id)
+
+    async def history(self, told: str) -> WorkflowHistory:
+        """The history of a workflow id, or of one of its runs: `transfer/T1#run`."""
+        id, _, run_id = told.partition("#")
+        return await self.client.get_workflow_handle(id, run_id=run_id or None).fetch_history()
 
     async def forget(self, request: TransferRequest) -> None:
         """Delete a transfer's workflow, as retention does, and wait until Temporal knows nothing of it."""

@@ -292,4 +292,4 @@ ENDINGS: dict[str, Callable[[Bank], Awaitable[str]]] = {
         batch_over, batch_cancelled, batch_reused, chunk_settled,
     )
 }  # fmt: skip  # a list of names
-"""The name of each ending and its story, which returns the workflow id."""
+"""The name of each ending and its story, which returns the workflow id, and `#` with a run's if it is not the last."""

@@ -34,8 +34,7 @@ async def test_every_ending_has_a_golden_history(bank: Bank, ending: str) -> Non
     """
     A new ending is recorded once. Here each is played again, and its fresh history replays too.
     """
-    id = await ENDINGS[ending](bank)
-    history = await bank.client.get_workflow_handle(id).fetch_history()
+    history = await bank.history(await ENDINGS[ending](bank))
     path = HISTORIES / f"{ending}.json"
     if os.environ.get("RECORD_HISTORIES") and not path.exists():
         path.write_text(_anonymous(history.to_json()) + "\n")

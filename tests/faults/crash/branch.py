@@ -21,7 +21,8 @@ from ledger.book import Ledger
 from tests.faults.crash import caller, instrumented_worker
 from tests.faults.crash.instrumented_worker import Place
 from tests.faults.crash.receiver import Receiver
-from tests.faults.crash.scenarios import Said, Scenario, accounts_of, b_of, funds_of
+from tests.faults.crash.said import Said
+from tests.faults.crash.scenarios import Scenario, accounts_of, b_of, funds_of
 from tests.faults.evidence import Answer, Rows, read_rows
 from tests.support.forks import Fork
 

@@ -11,7 +11,8 @@ from tests.faults.crash.branch import KILLED, LEAST_PATIENCE, Branch
 from tests.faults.crash.cases import Case, Site
 from tests.faults.crash.instrumented_worker import bank_of
 from tests.faults.crash.rail import paid, payments
-from tests.faults.crash.scenarios import CARRIED_OUT, CONTRADICTED, Said, Scenario, b_of
+from tests.faults.crash.said import Said
+from tests.faults.crash.scenarios import CARRIED_OUT, CONTRADICTED, Scenario, b_of
 from tests.faults.evidence import Evidence, Rows
 from tests.faults.invariants import violations
 from tests.faults.record import Trial

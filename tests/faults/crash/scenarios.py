@@ -6,11 +6,9 @@ receiver know what to do to it.
 """
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from activities.approvals import ApprovalRequest, Consent
 from activities.batch_messages import BatchProgress, BatchRequest
 from activities.decisions import PayoutDecision
 from activities.limits import LimitChange
@@ -24,24 +22,25 @@ from activities.messages import (
     TransferRequest,
 )
 from activities.payouts import ReturnRequest
-from activities.terms import Decision, HoldRequest, PayoutRequest
+from activities.terms import PayoutRequest
 from cli.batch_file import Chunk, Good
 from cli.batch_results import rows
-from engine.approving import Refused, approve
+from engine.approving import Refused
 from engine.batching import Batches
-from engine.deciding import decide, decide_payout
+from engine.deciding import decide_payout
 from engine.limits import set_limits
 from engine.results import result_of
 from engine.returns import hand_in, return_workflow_id
-from engine.submitting import Submitter, workflow_id
+from engine.submitting import Submitter
 from ledger.account import AccountStatus
 from ledger.entries import Entry, EntryReversal, Quote, Share, Split, TargetBalance, at_quote
 from ledger.operation import OpenAccount, Operation
 from ledger.operations import deposit
 from ledger.transfer import Transfer
+from tests.faults.crash import approved
+from tests.faults.crash.held import captured
+from tests.faults.crash.said import AMOUNT, PATIENCE, Said
 
-PATIENCE = 60.0
-AMOUNT = 25_00
 FUNDS = 100_00
 PAID_OUT, RETURNED, DECIDED = "paid_out", "payout_returned", "payout_decided"
 CONTRADICTED = "payout_contradicted"
@@ -51,14 +50,6 @@ CARRIED_OUT: dict[str, list[int]] = {
     **{unpaid: [] for unpaid in ("payout_rejected", "payout_recalled", DECIDED)},
 }
 """What the bank pays of each payout, in minor units."""
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a caller was told: the ending and its reason."""
-
-    status: str
-    reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -162,21 +153,6 @@ def b_of(id: str) -> str:
     return f"{id}-b:USD" if is_payout(id) else f"{id}-b"
 
 
-async def _captured(submitter: Submitter, id: str) -> Said:
-    request = HoldRequest(
-        transfer_id=id,
-        source=f"{id}-a",
-        destination=f"{id}-b",
-        amount_minor=AMOUNT,
-        currency="USD",
-        expires_at=2**57,
-    )
-    submitted = await submitter.transfer(request)
-    await decide(submitter, id, Decision(captures=AMOUNT - 1), PATIENCE)
-    outcome = await submitter.outcome(submitted, TransferOutcome, PATIENCE)
-    return Said(outcome.status, outcome.reason if outcome.captured_minor == AMOUNT - 1 else "captured otherwise")
-
-
 async def _batched(submitter: Submitter, id: str) -> Said:
     """A file of two lines, which are two chunks. The answer is its results, as the starter writes them."""
     batches = Batches(submitter)
@@ -232,21 +208,6 @@ async def _freeze(submitter: Submitter, id: str) -> Said:
     return Said(outcome.kind, outcome.code)
 
 
-async def _approved(submitter: Submitter, id: str) -> Said:
-    """Everything above nothing needs one approval, which is given as soon as it is asked for."""
-    change = LimitChange(account_id=f"{id}-a", currency="USD", approval_above_minor=0, approvals=1)
-    await set_limits(submitter, change, PATIENCE)
-    asked = TransferRequest(
-        transfer_id=id, source=f"{id}-a", destination=f"{id}-b", amount_minor=AMOUNT, currency="USD"
-    )
-    expires_at = time.time_ns() // 1000 + 3_600_000_000
-    submitted = await submitter.transfer(ApprovalRequest(**asked.model_dump(), initiator="ines", expires_at=expires_at))
-    if submitted.running:
-        await approve(submitter, workflow_id(id), Consent(transfer=asked, approver="bea"), PATIENCE)
-    outcome = await submitter.outcome(submitted, TransferOutcome, PATIENCE)
-    return Said(outcome.status, outcome.reason)
-
-
 async def _limited(submitter: Submitter, id: str) -> Said:
     """Two transfers in one day that has room for one: the first uses the limit up, whatever happens to it."""
     change = LimitChange(account_id=f"{id}-a", currency="USD", per_day_minor=AMOUNT)
@@ -267,8 +228,10 @@ SCENARIOS = (
     Scenario("refunded_by_a_cancel", _transfer(), Said("refunded", "cancelled"), FUNDS, 0),
     Scenario("cancelled", _transfer(), Said("cancelled", "cancelled"), FUNDS, 0),
     Scenario("told_later", _transfer(), Said("settled"), LEFT, AMOUNT),
-    Scenario("captured", _captured, Said("settled"), LEFT + 1, AMOUNT - 1),
-    Scenario("approved", _approved, Said("settled"), LEFT, AMOUNT),
+    Scenario("captured", captured, Said("settled"), LEFT + 1, AMOUNT - 1),
+    Scenario("approved", approved.approved, Said("settled"), LEFT, AMOUNT),
+    Scenario("approved_hold", approved.approved_hold, Said("settled"), LEFT + 1, AMOUNT - 1),
+    Scenario("approved_split", approved.approved_split, Said("applied"), LEFT, AMOUNT, is_transfer=False),
     Scenario("limited", _limited, Said("rejected", "limit_exceeded"), LEFT, AMOUNT, is_transfer=False),
     Scenario(PAID_OUT, _paid_out, Said("settled"), LEFT, AMOUNT),
     Scenario("batched", _batched, Said("~.2,settled,,false; ~.3,settled,,false"), LEFT, AMOUNT, is_transfer=False),

@@ -33,7 +33,7 @@ from temporalio.worker import (
     WorkflowInstanceDetails,
 )
 
-from activities.approvals import RecordedConsent
+from activities.approvals import AwaitedRequest, RecordedConsent
 from activities.batch_messages import BatchRequest, ChunkRequest
 from activities.decisions import DecisionRequest
 from activities.messages import DepositRequest, EntryRequest, NotificationRequest, TransferRequest, UndoRequest
@@ -148,6 +148,8 @@ def key_of_message(activity: str, message: Any) -> str:
             return f"{message.transfer.transfer_id}/{activity}"
         case ReturnRequest():
             return f"{message.reversal_id}/{activity}"
+        case AwaitedRequest():
+            return f"{message.operation().intent.owner}/{activity}"
         case RecordedConsent():
             return message.as_approval().key
         case DecisionRequest():

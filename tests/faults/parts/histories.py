@@ -47,16 +47,25 @@ BALANCES = dict.fromkeys(
     (
         *("settled", "cancelled_too_late", "answered_from_the_ledger", "key_reused", "told_later", "notification"),
         *("swept", "finished_after_a_sweep", "settled_when_due", "settled_by_express", "express_that_was_silent"),
-        *("approved", "approved_and_due_later", "approval_not_needed"),
+        *("approved", "approved_and_due_later", "approval_not_needed", "hold_approved"),
     ),
     SETTLED,
 )
-BALANCES |= dict.fromkeys(("entered", "entry_reused", "entry_told", "entry_called_off_too_late"), SPLIT)
 BALANCES |= dict.fromkeys(
-    ("paid_out", "payout_cancelled_too_late", "payout_cancelled_in_its_second_run", "payout_decided_paid"),
+    ("entered", "entry_reused", "entry_told", "entry_called_off_too_late", "entry_approved"), SPLIT
+)
+BALANCES |= dict.fromkeys(
+    (
+        "paid_out",
+        "payout_cancelled_too_late",
+        "payout_cancelled_in_its_second_run",
+        "payout_decided_paid",
+        "payout_approved",
+    ),
     PAID_OUT,
 )
 BALANCES |= {
+    "entry_approval_not_needed": [99_98, 1, 1, 0],
     "deposited": [101_00, 0, 0, 0],
     "entry_given_back": [76_00, 19_20, 4_80, 0],
     "captured_in_part": [80_00, 20_00, 0, 0],
@@ -133,8 +142,7 @@ async def _replay(run: Run, trial: Trial, whole: WorkflowHistory) -> None:
 async def _evicted(run: Run, client: Client, trial: Trial, ending: str) -> None:
     run.record.fault(Kind.WORKER_EVICTED, ending)
     async with _bank(run, client, trial, BALANCES.get(ending, NOTHING_MOVED), cached=0) as bank:
-        id = await ENDINGS[ending](bank)
-        await _replay(run, trial, await client.get_workflow_handle(id).fetch_history())
+        await _replay(run, trial, await bank.history(await ENDINGS[ending](bank)))
 
 
 async def _reset(run: Run, client: Client, trial: Trial, ending: str) -> None:
