@@ -61,7 +61,9 @@ class Asking:
     not say so.
     """
 
-    def __init__(self, express: bool = False, attempt: timedelta = ATTEMPT, silence: timedelta | None = None) -> None:
+    def __init__(
+        self, express: bool = False, attempt: timedelta | None = None, silence: timedelta | None = None
+    ) -> None:
         self._attention = False
         self._express = express
         self._attempt = attempt
@@ -159,14 +161,14 @@ def _round(
     question: Question,
     summary: str,
     length: timedelta,
-    attempt: timedelta = ATTEMPT,
+    attempt: timedelta | None = None,
     silence: timedelta | None = None,
 ) -> "asyncio.Task[Answer]":
     return workflow.start_activity_method(
         activity,
         question,
         summary=summary,
-        start_to_close_timeout=min(attempt, length),
+        start_to_close_timeout=min(attempt or ATTEMPT, length),
         schedule_to_close_timeout=length,
         heartbeat_timeout=silence,
         retry_policy=RETRIES,

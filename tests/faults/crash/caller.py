@@ -12,7 +12,7 @@ from engine.submitting import Submitter
 from ledger import failpoints
 from tests.faults.crash.instrumented_worker import Passage, Place, arm, quiet
 from tests.faults.crash.scenarios import SCENARIOS
-from tests.faults.crash.sites import ClientBoundaries
+from tests.faults.crash.sites import ClientBoundaries, ShortTasks
 
 
 def main(pipe: Connection, place: Place, scenario: str, id: str, armed: str) -> None:
@@ -31,7 +31,7 @@ def main(pipe: Connection, place: Place, scenario: str, id: str, armed: str) -> 
 
 
 async def _ask(place: Place, scenario: str, id: str) -> object:
-    plugins, interceptors = [ClientPlugin()], [ClientBoundaries()]
+    plugins, interceptors = [ClientPlugin()], [ClientBoundaries(), ShortTasks()]
     client = await Client.connect(place.temporal, plugins=plugins, interceptors=interceptors, runtime=quiet())
     (story,) = (each for each in SCENARIOS if each.name == scenario)
     return await story.ask(Submitter(client, place.task_queue), id)

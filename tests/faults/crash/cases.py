@@ -20,8 +20,8 @@ DEADLOCK = "stall:2.5"
 """In a workflow's own code, it is longer than the SDK takes for a deadlock."""
 
 CLEAN_RUNS = 3
-_OF_THE_CALLER = ("starter.", "client.")
-_ON_ONE_DATABASE = (*_OF_THE_CALLER, "workflow.", "sql.")
+Passages = set[tuple[str, str | None, int, bool]]
+"""Name, key, number, and whether the caller passes it: the fields of a Site."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,8 @@ class Site:
     name: str
     key: str | None
     nth: int
-
-    @property
-    def is_the_callers(self) -> bool:
-        """Whether the caller's process passes it, not the worker's."""
-        return self.name.startswith(_OF_THE_CALLER)
+    is_the_callers: bool
+    """Whether the caller's process passes it, not the worker's."""
 
     @property
     def is_of_a_retry(self) -> bool:
@@ -60,6 +57,15 @@ class Case:
         """What was done, and where."""
         return f"{self.site.scenario.name}: {self.fate} at {self.site}"
 
+    @property
+    def stalls_an_attempt(self) -> bool:
+        """Whether an attempt is held up for longer than it may take, so that it is made again meanwhile.
+
+        What is to be notified has one attempt, and then a workflow of its own.
+        """
+        elsewhere = self.site.is_the_callers or self.site.name.startswith("workflow.")
+        return self.fate == "stall" and not elsewhere and "/notify/" not in (self.site.key or "")
+
     def plan(self, id: str) -> str:
         """What is to be armed, for a case of this id."""
         in_workflow = self.fate == "stall" and self.site.name.startswith("workflow.")
@@ -80,44 +86,41 @@ async def discover(surroundings: Surroundings, scenario: Scenario) -> list[Site]
             assert (told, said) == ("told", scenario.answer), answer
             for workflow_id in scenario.settle_on(id):
                 await branch.wait(workflow_id)
-            found.append(_counted([*passed_by_caller, *await branch.say("passages")], id))
-    in_all = sorted(set.intersection(*found), key=lambda site: (site[0], site[1] or "", site[2]))
-    sites = [Site(scenario, name, key, nth) for name, key, nth in in_all]
-    return [site for site in sites if site.nth == 1 or not (site.is_of_a_retry or scenario.asks_until_due)]
+            passed_by_worker = await branch.say("passages")
+            found.append(_counted(passed_by_caller, id, True) | _counted(passed_by_worker, id, False))
+    in_all = sorted(set.intersection(*found), key=lambda site: (site[0], site[1] or "", *site[2:]))
+    sites = [Site(scenario, *each) for each in in_all]
+    return [site for site in sites if site.nth == 1 or not (site.is_of_a_retry or scenario.waits_by_the_clock)]
 
 
 def one_of_each(sites: Sequence[Site], seed: int, database: str) -> list[Case]:
-    """Each place in the code and each passage of it, with a share of the fates, in a scenario that chance chooses.
+    """Each place in the code and each passage of it, with one of the fates, in a scenario that chance chooses.
 
     A debit's transaction is the same code in every scenario that has one, and nearly the same on every database: a
-    place has one fate on each database, and not the same. On one of the databases only is played what knows no database
-    (a workflow, a caller), a statement within a transaction (part C tries its messages and writes), and any passage but
-    the first. The seed chooses.
+    place has one fate on each database, and not the same. The seed chooses.
     """
-    places: defaultdict[tuple[str, str | None, int], list[Site]] = defaultdict(list)
+    places: defaultdict[tuple[str, str | None, int, bool], list[Site]] = defaultdict(list)
     for site in sites:
-        places[site.name, site.key, site.nth].append(site)
+        places[site.name, site.key, site.nth, site.is_the_callers].append(site)
     chosen = []
     for place, alike in places.items():
         chance = Random(f"{seed}/{place}")
-        first = chance.choice(DATABASES) == database
         fates = chance.sample(sorted(FATES), len(DATABASES))
-        if first or (place[2] == 1 and not place[0].startswith(_ON_ONE_DATABASE)):
-            chosen.append(Case(chance.choice(alike), fates[not first]))
+        chosen.append(Case(chance.choice(alike), fates[DATABASES.index(database)]))
     return chosen
 
 
-def _counted(passages: Sequence[Passage], id: str) -> set[tuple[str, str | None, int]]:
+def _counted(passages: Sequence[Passage], id: str, by_caller: bool) -> Passages:
     """Each passage by its number: among those for the same key, or among all if it was for nobody."""
     by_key: Counter[tuple[str, str]] = Counter()
     by_site: Counter[str] = Counter()
-    found: set[tuple[str, str | None, int]] = set()
+    found: Passages = set()
     for site, keys in passages:
         by_site[site] += 1
         if not keys:
-            found.add((site, None, by_site[site]))
+            found.add((site, None, by_site[site], by_caller))
         for key in keys:
             by_key[site, key] += 1
             if id in key:
-                found.add((site, key.replace(id, "~"), by_key[site, key]))
+                found.add((site, key.replace(id, "~"), by_key[site, key], by_caller))
     return found

@@ -42,11 +42,12 @@ from ledger.operation import SetAccountStatus
 from tests.faults.crash.rail import ByAnyName, FileRail, LateRail, SilentRail
 from tests.faults.crash.receiver import SECRET
 from tests.faults.crash.scenarios import CONTRADICTED, DECIDED
-from tests.faults.crash.sites import ActivityBoundaries, WorkflowBoundaries, instrument
-from workflows import asking, batch, notification
+from tests.faults.crash.sites import ActivityBoundaries, ShortTasks, WorkflowBoundaries, instrument
+from workflows import asking, batch, notification, recurring
 
 ATTEMPT = timedelta(seconds=1)
 FIRST_TRY = timedelta(seconds=1.5)
+FIRST_LOOK = timedelta(seconds=0.3)
 Passage = tuple[str, tuple[str, ...]]
 """A site, and for whom it was passed."""
 
@@ -74,6 +75,7 @@ def main(pipe: Connection, place: Place, armed: str) -> None:
     warnings.simplefilter("ignore")  # a workflow task that is made to fail leaves coroutines that nobody awaits
     os.environ[failpoints.LOG] = place.fired
     asking.ATTEMPT, batch.ATTEMPT, notification.FIRST_TRY = ATTEMPT, ATTEMPT, FIRST_TRY
+    recurring.FIRST_LOOK = FIRST_LOOK
     arm(armed)
     asyncio.run(_work(pipe, place))
 
@@ -98,15 +100,16 @@ async def _work(pipe: Connection, place: Place) -> None:
         bank = FileRail(bank_of(place))
         rails = ByAnyName(bank, {DECIDED: SilentRail(), CONTRADICTED: LateRail(bank, ledger)})
         plugin = WorkerPlugin(all_activities(ledger, notifier, rails=rails), WorkflowBoundaries())
-        client = await Client.connect(place.temporal, plugins=[plugin], runtime=quiet())
+        client = await Client.connect(place.temporal, plugins=[plugin], interceptors=[ShortTasks()], runtime=quiet())
         stories = Stories(ledger, Submitter(client, place.task_queue))
-        async with make_worker(client, place.task_queue, [ActivityBoundaries(), stories]):
-            asyncio.get_running_loop().add_reader(pipe.fileno(), _obey, pipe, seen)
+        boundaries = ActivityBoundaries()
+        async with make_worker(client, place.task_queue, [boundaries, stories]):
+            asyncio.get_running_loop().add_reader(pipe.fileno(), _obey, pipe, seen, boundaries.asked_again)
             pipe.send("ready")
             await asyncio.Event().wait()
 
 
-def _obey(pipe: Connection, seen: list[Passage]) -> None:
+def _obey(pipe: Connection, seen: list[Passage], asked_again: set[str]) -> None:
     """Do what the message says."""
     try:
         message = pipe.recv()
@@ -115,7 +118,10 @@ def _obey(pipe: Connection, seen: list[Passage]) -> None:
     match message:
         case ("arm", text):
             arm(text)
+            asked_again.clear()
             pipe.send("done")
+        case ("asked again",):
+            pipe.send(frozenset(asked_again))
         case ("watch",):
             failpoints.watch(lambda site, keys: seen.append((site, tuple(sorted(keys)))))
             pipe.send("done")

@@ -24,6 +24,10 @@ class Tally:
     """What came of the cases so far."""
 
     reached: set[Site] = field(default_factory=set)
+    stalls: int = 0
+    """Of attempts."""
+    asked_again: int = 0
+    """How many of them were asked again while they stalled."""
     transfers: int = 0
     wrong: Counter[str] = field(default_factory=Counter)
     """Transfers by what went wrong: lost, doubled, stuck, contradictory."""
@@ -42,6 +46,10 @@ async def play(branch: Branch, case: Case, ids: Sequence[str], trial: Trial, tal
         if case.site.name in sites:
             tally.reached.add(case.site)
             trial.expect(len(sites) == 1, f"planned {case.site.name}, fired {sites}")
+            if case.stalls_an_attempt:
+                tally.stalls += 1
+                again = await branch.say("asked again")
+                tally.asked_again += any(id in key for key in again)
             return
     trial.problems.append("the fault did not fire")
 
@@ -107,8 +115,7 @@ def _check_books(
         tally.wrong["lost"] += statuses != [said.status]
         told = {each.key for each in deliveries if each.accepted}
         trial.expect(told == {f"{id}/notify/{said.status}"}, f"the outside was told {sorted(told)}")
-    everything = [each for all in branch.surroundings.receiver.deliveries.values() for each in all]
-    ours = [each for each in everything if each.key.split(".")[1] == id.split(".")[1]]
+    ours = branch.surroundings.receiver.in_the_branch_of(id)
     found = violations(Evidence(rows, branch.answers, ours))
     trial.problems.extend(str(violation) for violation in found)
 
@@ -118,7 +125,7 @@ async def _rows_when_told(branch: Branch, id: str) -> Rows:
     async with asyncio.timeout(LEAST_PATIENCE):
         while True:
             rows = await branch.rows()
-            told = [row["delivered_at"] for row in rows.notifications if row["transfer_id"] == id]
+            told = [row["delivered_at"] for row in rows.notifications if _is_about(row["transfer_id"], id)]
             if None not in told:
                 return rows
             await asyncio.sleep(0.05)
@@ -135,6 +142,11 @@ async def _check_contradiction(branch: Branch, id: str, rows: Rows, trial: Trial
         trial.expect(found == expected, f"{id}/{leg} is {found}, and should be {expected}")
     run = await branch.surroundings.client.get_workflow_handle(workflow_id(id)).describe()
     trial.expect(run.typed_search_attributes.get(NEEDS_ATTENTION) is True, "nobody is called to look at it")
+
+
+def _is_about(transfer_id: str | None, id: str) -> bool:
+    """Whether a transfer is the case's own: it, or one of several that it consists of."""
+    return transfer_id is not None and (transfer_id == id or transfer_id.startswith(f"{id}."))
 
 
 def _check_setting(rows: Rows, scenario: Scenario, id: str, trial: Trial) -> None:

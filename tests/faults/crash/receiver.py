@@ -20,17 +20,24 @@ class Receiver:
 
     def __init__(self) -> None:
         self.deliveries: defaultdict[str, list[Delivery]] = defaultdict(list)
+        self._of_a_branch: defaultdict[str, list[Delivery]] = defaultdict(list)
         self.url = ""
 
     def about(self, id: str) -> list[Delivery]:
         """Every delivery about one transfer."""
-        return [each for key, all in self.deliveries.items() if key.startswith(f"{id}/") for each in all]
+        return [each for each in self.in_the_branch_of(id) if each.key.startswith(f"{id}/")]
+
+    def in_the_branch_of(self, id: str) -> list[Delivery]:
+        """Every delivery about the cases that share a branch, and so its books, with this one."""
+        return self._of_a_branch[id.split(".")[1]]
 
     def take(self, key: str, body: str) -> bool:
         """Take a delivery, or refuse it."""
         now, before = time.monotonic(), self.deliveries[key]
         accepted = not key.startswith("told_later") or (bool(before) and now - before[0].at > LUNCH_SECONDS)
-        before.append(Delivery(key, body, now, accepted))
+        delivery = Delivery(key, body, now, accepted)
+        before.append(delivery)
+        self._of_a_branch[key.split(".")[1]].append(delivery)
         return accepted
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

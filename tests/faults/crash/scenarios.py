@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from activities.batch_messages import BatchProgress, BatchRequest
 from activities.decisions import PayoutDecision
 from activities.limits import LimitChange
 from activities.messages import (
@@ -23,10 +22,7 @@ from activities.messages import (
 )
 from activities.payouts import ReturnRequest
 from activities.terms import PayoutRequest
-from cli.batch_file import Chunk, Good
-from cli.batch_results import rows
 from engine.approving import Refused
-from engine.batching import Batches
 from engine.deciding import decide_payout
 from engine.limits import set_limits
 from engine.results import result_of
@@ -36,15 +32,17 @@ from ledger.account import AccountStatus
 from ledger.entries import Entry, EntryReversal, Quote, Share, Split, TargetBalance, at_quote
 from ledger.operation import OpenAccount, Operation
 from ledger.operations import deposit
-from ledger.transfer import Transfer
 from tests.faults.crash import approved
+from tests.faults.crash.batches import results_of_a_file
 from tests.faults.crash.held import captured
+from tests.faults.crash.recurring import paid_by_a_schedule, transfer_of
 from tests.faults.crash.said import AMOUNT, PATIENCE, Said
 
 FUNDS = 100_00
 PAID_OUT, RETURNED, DECIDED = "paid_out", "payout_returned", "payout_decided"
 CONTRADICTED = "payout_contradicted"
 EXCHANGED = "exchange_reversed"
+RECURRED = "recurred"
 CARRIED_OUT: dict[str, list[int]] = {
     **{paid: [AMOUNT] for paid in (PAID_OUT, RETURNED, CONTRADICTED)},
     **{unpaid: [] for unpaid in ("payout_rejected", "payout_recalled", DECIDED)},
@@ -63,11 +61,13 @@ class Scenario:
     b: int
     is_transfer: bool = True
     amount_minor: int = AMOUNT
-    asks_until_due: bool = False
-    """Whether the caller asks again until its time has come: nobody knows how often its workflow is woken then."""
+    waits_by_the_clock: bool = False
+    """Whether somebody looks again until its time has come: nobody knows how often its workflow is woken then."""
 
     def settle_on(self, id: str) -> tuple[str, ...]:
         """Workflows that go on after the answer."""
+        if self.name == RECURRED:
+            return (transfer_of(id),)
         return (f"notification/{id}/notify/settled",) if self.name == "told_later" else ()
 
 
@@ -154,17 +154,8 @@ def b_of(id: str) -> str:
 
 
 async def _batched(submitter: Submitter, id: str) -> Said:
-    """A file of two lines, which are two chunks. The answer is its results, as the starter writes them."""
-    batches = Batches(submitter)
-    request = BatchRequest(batch_id=id, sha256="ab" * 32, lines=2)
-    await batches.begin(await batches.submit(request), PATIENCE)
-    amounts = (AMOUNT - 1, 1)
-    lines = [Good(n, Transfer(f"{id}.{n}", f"{id}-a", f"{id}-b", amount, "USD")) for n, amount in enumerate(amounts, 2)]
-    results: list[str] = []
-    async for chunk, outcome in batches.in_order([Chunk(id, [line]) for line in lines], PATIENCE, lambda: True):
-        results += [",".join(row) for row in rows(chunk, outcome)]
-    await batches.report(id, BatchProgress(done=2, settled=2, over=True))
-    return Said("; ".join(results).replace(id, "~"))
+    results = await results_of_a_file(submitter, id, (AMOUNT - 1, 1), PATIENCE)
+    return Said(results.replace(id, "~"))
 
 
 async def _deposit(submitter: Submitter, id: str) -> Said:
@@ -220,6 +211,12 @@ async def _limited(submitter: Submitter, id: str) -> Said:
     return Said(outcome.status, outcome.reason)
 
 
+async def _recurred(submitter: Submitter, id: str) -> Said:
+    """The schedule asks, in its own time; so does the occurrence that it starts, whether its transfer has ended."""
+    outcome = await paid_by_a_schedule(submitter, id, AMOUNT, PATIENCE)
+    return Said(outcome.status, outcome.reason)
+
+
 LEFT = FUNDS - AMOUNT
 SCENARIOS = (
     Scenario("settled", _transfer(), Said("settled"), LEFT, AMOUNT),
@@ -235,11 +232,12 @@ SCENARIOS = (
     Scenario("limited", _limited, Said("rejected", "limit_exceeded"), LEFT, AMOUNT, is_transfer=False),
     Scenario(PAID_OUT, _paid_out, Said("settled"), LEFT, AMOUNT),
     Scenario("batched", _batched, Said("~.2,settled,,false; ~.3,settled,,false"), LEFT, AMOUNT, is_transfer=False),
+    Scenario(RECURRED, _recurred, Said("settled"), LEFT, AMOUNT, is_transfer=False, waits_by_the_clock=True),
     Scenario("payout_rejected", _paid_out, Said("refunded", "rejected_by_rail"), FUNDS, 0),
     Scenario("payout_recalled", _paid_out, Said("refunded", "cancelled"), FUNDS, 0),
     Scenario(RETURNED, _returned, Said("settled"), FUNDS, 0),
-    Scenario(DECIDED, _decided, Said("refunded", "decided_not_paid"), FUNDS, 0, asks_until_due=True),
-    Scenario(CONTRADICTED, _decided, Said("settled"), LEFT, AMOUNT, asks_until_due=True),
+    Scenario(DECIDED, _decided, Said("refunded", "decided_not_paid"), FUNDS, 0, waits_by_the_clock=True),
+    Scenario(CONTRADICTED, _decided, Said("settled"), LEFT, AMOUNT, waits_by_the_clock=True),
     Scenario("deposited", _deposit, Said("applied"), FUNDS + AMOUNT, 0, is_transfer=False),
     Scenario("split", _split, Said("applied"), LEFT, AMOUNT, is_transfer=False),
     Scenario(EXCHANGED, _exchange_reversed, Said("applied"), LEFT + 10_00, 13_50, is_transfer=False),

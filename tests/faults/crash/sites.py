@@ -3,7 +3,7 @@
     sql.begin sql.before.insert.postings sql.after.insert.postings ... sql.commit sql.after_commit sql.rollback
     activity.before_execute activity.after_execute            the worker's interceptor
     workflow.before_activation workflow.after_activation      each workflow task: code run, its commands not yet sent
-    client.before_start_workflow client.after_start_workflow  the caller's interceptor; also describe and cancel
+    client.before_start_workflow client.after_start_workflow  the caller's interceptor; also describe, cancel, schedules
 
 They are found, not listed: whatever a clean run passes is a site. They are passed through `ledger/failpoints.py`, so
 that they are armed, counted and logged like the named ones.
@@ -13,15 +13,20 @@ import asyncio
 import functools
 import re
 import threading
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import temporalio.client
 import temporalio.worker
 from sqlalchemy import event
 from sqlalchemy.util.concurrency import await_only
+from temporalio import activity
 from temporalio.client import (
+    BackfillScheduleInput,
     CancelWorkflowInput,
+    CreateScheduleInput,
     DescribeWorkflowInput,
+    ScheduleHandle,
     StartWorkflowInput,
     StartWorkflowUpdateInput,
 )
@@ -45,6 +50,8 @@ from ledger.operation import MarkDelivered, Operation, Request, Settle
 from ledger.writer import BeforeCommit, Work, Writer
 
 T = TypeVar("T")
+TASK = timedelta(seconds=3)
+"""How long a workflow task may take: longer than a stall that the SDK takes for a deadlock."""
 _STATEMENT = re.compile(
     r"\s*(SELECT|INSERT|UPDATE|DELETE|BEGIN|CREATE|WITH)\b(?:.*?\b(?:FROM|INTO|UPDATE)\s+([a-z_]+))?", re.DOTALL
 )
@@ -169,14 +176,24 @@ def key_of_message(activity: str, message: Any) -> str:
 class ActivityBoundaries(temporalio.worker.Interceptor):
     """The moments before and after each activity, as the worker's interceptors see them."""
 
+    def __init__(self) -> None:
+        self.asked_again: set[str] = set()
+        """Of which keys a second attempt has come."""
+
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
         """See the SDK."""
-        return _ActivityBoundary(next)
+        return _ActivityBoundary(next, self)
 
 
 class _ActivityBoundary(ActivityInboundInterceptor):
+    def __init__(self, next: ActivityInboundInterceptor, boundaries: ActivityBoundaries) -> None:
+        super().__init__(next)
+        self._boundaries = boundaries
+
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
         key = key_of_message(input.fn.__name__, input.args[0])
+        if activity.info().attempt > 1:
+            self._boundaries.asked_again.add(key)
         await passing("activity.before_execute", [key])
         result = await super().execute_activity(input)
         await passing("activity.after_execute", [key])
@@ -199,6 +216,20 @@ class WorkflowBoundaries(UnsandboxedWorkflowRunner):
 
         setattr(instance, "activate", watched)  # noqa: B010  # the SDK has no interceptor for it
         return instance
+
+
+class ShortTasks(temporalio.client.Interceptor):
+    """A workflow task that died with its worker is given to another after some seconds, and not after ten."""
+
+    def intercept_client(self, next: temporalio.client.OutboundInterceptor) -> temporalio.client.OutboundInterceptor:
+        """See the SDK."""
+        return _ShortTasks(next)
+
+
+class _ShortTasks(temporalio.client.OutboundInterceptor):
+    async def start_workflow(self, input: StartWorkflowInput) -> temporalio.client.WorkflowHandle[Any, Any]:
+        input.task_timeout = TASK
+        return await super().start_workflow(input)
 
 
 class ClientBoundaries(temporalio.client.Interceptor):
@@ -229,6 +260,17 @@ class _ClientBoundary(temporalio.client.OutboundInterceptor):
         handle = await super().start_workflow_update(input)
         await passing("client.after_update_workflow", [input.id])
         return handle
+
+    async def create_schedule(self, input: CreateScheduleInput) -> ScheduleHandle:
+        await passing("client.before_create_schedule", [input.id])
+        handle = await super().create_schedule(input)
+        await passing("client.after_create_schedule", [input.id])
+        return handle
+
+    async def backfill_schedule(self, input: BackfillScheduleInput) -> None:
+        await passing("client.before_backfill_schedule", [input.id])
+        await super().backfill_schedule(input)
+        await passing("client.after_backfill_schedule", [input.id])
 
     async def cancel_workflow(self, input: CancelWorkflowInput) -> None:
         await passing("client.before_cancel_workflow", [input.id])

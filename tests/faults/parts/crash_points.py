@@ -18,10 +18,11 @@ from tests.faults.crash.cases import FATES, Case, Site, discover, one_of_each
 from tests.faults.crash.playing import Tally, play
 from tests.faults.crash.receiver import receiving
 from tests.faults.crash.scenarios import SCENARIOS, Scenario
+from tests.faults.crash.sites import ShortTasks
 from tests.faults.run import Run
 from tests.support.forks import warm_up
 
-AT_ONCE = 6
+AT_ONCE = 16
 """Branches that are open at the same time: most of a case is waiting for a timer."""
 
 PROMPT = ("--dynamic-config-value", 'history.timerProcessorMaxTimeShift="100ms"')
@@ -44,7 +45,7 @@ async def run(run: Run) -> None:
     await warm_up()
     temporal = EmbeddedServer.running(run.folder / "temporal", port=0, ui_port=None, extra=PROMPT)
     async with temporal as server, receiving() as receiver:
-        client = await Client.connect(server.address, plugins=[ClientPlugin()])
+        client = await Client.connect(server.address, plugins=[ClientPlugin()], interceptors=[ShortTasks()])
         surroundings = Surroundings(client, server.address, receiver, run.folder, run.new_database)
         sites = await _found(surroundings, [each for each in SCENARIOS if _is_wanted(run, each.name)])
         cases = _planned(run, sites)
@@ -54,6 +55,12 @@ async def run(run: Run) -> None:
     never = {case.site for case in cases} - tally.reached
     run.record.figure("crash points: sites found", len(sites))
     run.record.figure("crash points: sites never reached", len(never))
+    if tally.stalls:
+        with run.record.case("stalls outlive their attempts") as trial:
+            told = f"of {tally.stalls} stalls of an attempt, {tally.asked_again} were asked again meanwhile"
+            trial.expect(tally.stalls - tally.asked_again <= max(1, tally.stalls // 10), told)
+        run.record.figure("crash points: attempts that stalled", tally.stalls)
+        run.record.figure("crash points: attempts that stalled and were made again", tally.asked_again)
     run.record.effects(tally.transfers, **{each: tally.wrong[each] for each in WRONG})
 
 
