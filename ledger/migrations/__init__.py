@@ -7,6 +7,7 @@ up all that come after. It gives way and tries again, whole.
 
 import asyncio
 import logging
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -18,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from ledger.database import MIGRATING, open_database
 
+_HEAD = "head"
 _MIGRATION_LOCK = 0x7472616E73666572  # "transfer": any constant that every worker agrees on
 _PAUSE_SECONDS = 0.5
 _SAY_EVERY = 60  # pauses
@@ -26,7 +28,7 @@ _ONE_AT_A_TIME = asyncio.Lock()  # Alembic keeps what it is doing in module glob
 _log = logging.getLogger("durable_transfers.migrations")
 
 
-async def migrate(engine: AsyncEngine, revision: str = "head") -> None:
+async def migrate(engine: AsyncEngine, revision: str = _HEAD) -> None:
     """Run every migration up to a revision that the database has not seen, in one transaction, one worker at a time."""
     if engine.dialect.name != "postgresql":
         async with engine.begin() as connection:
@@ -71,6 +73,8 @@ async def _upgrade_alone(connection: AsyncConnection, revision: str) -> None:
 
 
 def _upgrade(connection: Connection, revision: str) -> None:
+    if revision == _HEAD and _is_current(connection):
+        return  # as at nearly every start: Alembic would load all migrations to find that out
     config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, revision)
@@ -80,7 +84,13 @@ def _is_current(connection: Connection) -> bool:
     if not inspect(connection).has_table("alembic_version"):
         return False
     version = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-    return bool(version == ScriptDirectory.from_config(_config()).get_current_head())
+    return bool(version == _newest())
+
+
+@cache
+def _newest() -> str | None:
+    """The last revision that this code knows. It is asked of the files once: finding out means to load them all."""
+    return ScriptDirectory.from_config(_config()).get_current_head()
 
 
 def _config() -> Config:

@@ -12,6 +12,7 @@ reach it: for that a few tests start Python anew (`Folder.start`).
 import asyncio
 import contextlib
 import ctypes
+import gc
 import multiprocessing
 import os
 import runpy
@@ -160,6 +161,7 @@ def _as_a_shell_would(
 ) -> None:
     """Run a file as the main program. It leaves by itself, with its own status."""
     pipe.close()
+    gc.freeze()  # what was imported before the fork is not garbage, and looking for any would copy its pages
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)

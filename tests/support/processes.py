@@ -13,6 +13,8 @@ from typing import Any
 
 from engine.settings import ROOT
 from ledger.failpoints import ENVIRONMENT, LOG
+from ledger.reader import Reader
+from tests.support import examples
 from tests.support.forks import Program
 
 PATIENCE = 60.0
@@ -117,14 +119,14 @@ class Folder:
 
     async def reaches(self, transfer_id: str, status: str) -> None:
         """Wait until the books say this about a transfer."""
-        async with asyncio.timeout(PATIENCE):
-            while (await self.starter("status", transfer_id, "--json")).json["status"] != status:
-                await asyncio.sleep(0.05)
+        async with asyncio.timeout(PATIENCE), Reader.open_read_only(self.ledger_url) as books:
+            while await examples.status(books, transfer_id) != status:
+                await asyncio.sleep(0.02)
 
     async def balances(self, *account_ids: str) -> list[int]:
-        """Balances as the starter says them, in minor units."""
-        said = [await self.starter("balance", account_id, "--json") for account_id in account_ids]
-        return [answer.json["balance_minor"] for answer in said]
+        """Balances as the books have them, in minor units. What the starter says of them has a test of its own."""
+        async with Reader.open_read_only(self.ledger_url) as books:
+            return await examples.balances(books, *account_ids)
 
     async def audit(self) -> dict[str, Any]:
         """The audit's report. A wrong ledger fails the test."""
