@@ -55,7 +55,7 @@ bench-peers: install ## the same work by DBOS, Restate and the floors, side by s
 	@$(PY) -m bench.peers
 
 faults: install ## break it every way there is, and show that nothing was lost or doubled
-	@$(PY) -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(SOAK),--soak $(SOAK) --part storm)
+	@$(PY) -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(SOAK),--soak $(SOAK) --part storm) $(if $(EVERY),--every-case)
 
 lock: ## pin the newest versions of everything (needs uv)
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade \

@@ -3,7 +3,8 @@
     python -m tests.faults                                              all of it, and the report
     python -m tests.faults --part storm --database sqlite --seed 7      one part on one database
     python -m tests.faults --part rpc_fates --case 'Respond*'           only the cases of that name
-    python -m tests.faults --soak 60                                    the storm for an hour
+    python -m tests.faults --every-case                                 all cases where a run takes a share
+    python -m tests.faults --soak 60 --part storm                       the storm for an hour
 
 Every part runs in a process of its own. Exit status: 0 when all held, 1 when something was wrong or a fault that
 was planned did not fire, 2 for a usage error.
@@ -41,6 +42,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--case", default="*", help="only the cases of this name (a shell pattern)")
     parser.add_argument("--seed", type=int, default=None, help="what every choice comes from; shown by every run")
     parser.add_argument("--soak", type=float, default=0, metavar="MINUTES", help="how long the storm lasts")
+    parser.add_argument("--every-case", action="store_true", help="all cases of every part, not a share of them")
     parser.add_argument("--quick", action="store_true", help="a few seconds of each part; writes no report")
     parser.add_argument("--jobs", type=int, default=4, help="parts that run at the same time (%(default)s)")
     parser.add_argument("--into", type=Path, default=None, help=argparse.SUPPRESS)

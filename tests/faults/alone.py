@@ -31,6 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
                 seed=arguments.seed,
                 quick=arguments.quick,
                 soak_minutes=arguments.soak,
+                every_case=arguments.every_case,
                 only=arguments.case,
             )
             asyncio.run(importlib.import_module(f"tests.faults.parts.{name}").run(run))

@@ -25,6 +25,8 @@ class Part:
     limit_seconds: float = 600
     takes_seconds: float = 60
     """About how long, beside others on two cores: the longest are begun first, so that nobody waits for one alone."""
+    every_case_seconds: float = 7200
+    """When it counts as hanging that has every case to do, instead of a share."""
     takes_places: int = 1
     """Of those that `--jobs` gives: more, if it has many processes that must all come to their turn."""
 
@@ -44,6 +46,8 @@ class Run:
     quick: bool = False
     """Only as much as fits into a few seconds: what `make test` runs."""
     soak_minutes: float = 0
+    every_case: bool = False
+    """All cases of those parts that take a share of theirs."""
     only: str = "*"
     """Which cases, as a shell pattern: how one failure is run again."""
     random: Random = field(init=False)

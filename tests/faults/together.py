@@ -71,6 +71,8 @@ async def run(arguments: argparse.Namespace) -> int:
 async def _alone(arguments: argparse.Namespace, part: Part, database: str) -> Ended:
     narrowed = ["--part", part.name, "--database", database, "--seed", str(arguments.seed)]
     narrowed += [*(["--soak", str(arguments.soak)] if arguments.soak else []), *(["--quick"] * arguments.quick)]
+    narrowed += ["--every-case"] * arguments.every_case
+    limit = (part.every_case_seconds if arguments.every_case else part.limit_seconds) + 60 * arguments.soak
     case = ["--case", arguments.case] if arguments.case != "*" else []
     log, begun = arguments.into / f"{part.name}-{database}.log", time.monotonic()
     with open(log, "wb") as output:
@@ -85,7 +87,7 @@ async def _alone(arguments: argparse.Namespace, part: Part, database: str) -> En
             preexec_fn=dies_with_parent(signal.SIGTERM),
         )
     try:
-        exit = await asyncio.wait_for(process.wait(), part.limit_seconds + 60 * arguments.soak)
+        exit = await asyncio.wait_for(process.wait(), limit)
     except (TimeoutError, asyncio.CancelledError) as interrupted:
         os.killpg(process.pid, signal.SIGKILL)  # a group of its own: everything that it started and left there
         await process.wait()

@@ -76,7 +76,7 @@ def _is_wanted(run: Run, scenario: str) -> bool:
 
 
 async def _found(surroundings: Surroundings, scenarios: Sequence[Scenario]) -> list[Site]:
-    turns = asyncio.Semaphore(3)  # few at once: what is watched shall be as undisturbed as can be
+    turns = asyncio.Semaphore(4)  # few at once: what is watched shall be as undisturbed as can be
 
     async def one(scenario: Scenario) -> list[Site]:
         async with turns:
@@ -91,15 +91,17 @@ def _planned(run: Run, sites: Sequence[Site]) -> list[Case]:
     if run.only != "*":
         return [case for case in every if run.wants(case.name)]
     if run.quick:
-        return [case for fate in FATES for case in run.random.sample([c for c in every if c.fate == fate], QUICK // 3)]
-    if run.soak_minutes:
+        stalls = [case for case in every if case.stalls_an_attempt]
+        others = [[case for case in every if case.fate == fate] for fate in FATES if fate != "stall"]
+        return [case for some in (stalls, *others) for case in run.random.sample(some, QUICK // 3)]
+    if run.every_case:
         planned = every
     else:
         planned = one_of_each(sites, run.seed, run.database)
         run.record.gap(
-            f"crash points on {run.database}: {len(planned)} of {len(every)} cases: each place with one of the "
-            f"three fates (the other database has another), on one of the databases each statement, later passage, and "
-            f"what knows no database; in a scenario chosen by the seed; all with --soak"
+            f"crash points on {run.database}: {len(planned)} of {len(every)} cases: each passage of each place with "
+            "one of the three fates (the other database has another), in a scenario chosen by the seed; all with "
+            "--every-case"
         )
     run.random.shuffle(planned)
     return planned

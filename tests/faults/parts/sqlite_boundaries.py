@@ -76,11 +76,11 @@ async def run(run: Run) -> None:
     if (why := await missing()) is not None:
         run.record.gap(why)
     else:
-        if not run.soak_minutes:
+        if not run.every_case:
             run.record.gap(
                 f"Writes of SQLite: every single one fails once with EIO while the program carries on, every "
                 f"{OTHER_STRIDE}nd in the other loops, every {BROKEN_STRIDE}th where the disk stays broken; all "
-                "with --soak"
+                "with --every-case"
             )
         async with tracing(run.folder / "tracing") as tracer:
             for scenario, call, error in _loops():
@@ -109,7 +109,7 @@ async def _loop(run: Run, tracer: Tracer, scenario: Scenario, call: str, error: 
 def _stride(run: Run, scenario: Scenario, call: str, error: str) -> int:
     if run.quick:
         return QUICK_STRIDE
-    if call == "sync" or run.soak_minutes or run.only != "*":
+    if call == "sync" or run.every_case or run.only != "*":
         return 1
     return BROKEN_STRIDE if scenario.on else OTHER_STRIDE if error == "ENOSPC" or scenario.dies else 1
 

@@ -64,10 +64,10 @@ class Boundary:
 
 async def run(run: Run) -> None:
     """Every boundary of every conversation, then the backends, then whole transfers."""
-    if not run.soak_minutes:
+    if not run.every_case:
         run.record.gap(
             "Messages of PostgreSQL's conversation: each place between two is cut once, before the later or after the "
-            "earlier, as the seed says; both with --soak"
+            "earlier, as the seed says; both with --every-case"
         )
     url = run.new_database()
     async with Ledger.open(url) as books:
@@ -82,9 +82,9 @@ async def run(run: Run) -> None:
 def _boundaries(run: Run, conversation: Conversation) -> list[Boundary]:
     """Before one message of a side is after the one before it: a run tries before every second one, and after the rest.
 
-    Which, the seed chooses; with --soak, both at each.
+    Which, the seed chooses; with --every-case, both at each.
     """
-    step = 1 if run.soak_minutes or run.only != "*" else 2
+    step = 1 if run.every_case or run.only != "*" else 2
 
     def messages(side: Side, cut: Cut) -> Boundary:
         first = 1 + (run.seed + (cut is Cut.AFTER)) % step

@@ -32,7 +32,7 @@ TRIES = 3
 was an answer to lose, and a poller may be stopped before its turn has come."""
 SHARES = {"sqlite": (0.0, 0.18), "postgresql": (0.18, 0.36)}
 """Which cases each database has, of a draw between 0 and 1 for each: none is on both, as the calls know nothing of the
-database. All of them take ten minutes. With --soak, each database has all."""
+database. All of them take ten minutes. With --every-case, each database has all."""
 QUICK_CASES = 6
 
 _BEFORE_THE_SERVER = {Kind.GRPC_REQUEST_UNAVAILABLE, Kind.GRPC_REQUEST_DEADLINE, Kind.GRPC_DELAYED}
@@ -106,7 +106,7 @@ async def run(run: Run) -> None:
         if len(cases) < len(every):
             run.record.gap(
                 f"RPC fates on {run.database}: {len(cases)} of {len(every)} cases, chosen by the seed, none of them "
-                f"on both databases; all with --soak"
+                f"on both databases; all with --every-case"
             )
         await asyncio.gather(*(_try(stage, case) for case in cases))
 
@@ -133,7 +133,7 @@ def _needs_no_answer(fate: Fate) -> bool:
 
 
 def _sample(run: Run, cases: list[Case]) -> list[Case]:
-    if run.only != "*" or run.soak_minutes:
+    if run.only != "*" or run.every_case:
         return cases
     if run.quick:
         return run.random.sample(cases, QUICK_CASES)

@@ -24,7 +24,7 @@ POOR = ("eve", "finn")
 MONEY = {HOT: 10_000_00, MOODY: 5_000_00, **dict.fromkeys(RICH, 50_000_00), **dict.fromkeys(POOR, 40_00)}
 """What every account has in the beginning, in minor units."""
 
-CALLERS, BATCH_CALLERS = 48, 3
+CALLERS, BATCH_CALLERS = 96, 5
 STARTERS = 12
 """How many transfers of a full storm are asked for by real starter processes; each takes a second of processor time."""
 
