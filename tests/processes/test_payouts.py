@@ -132,7 +132,10 @@ async def test_a_late_return_gives_the_money_back_once(place: Folder, outside: O
 
 @only_sqlite
 async def test_what_is_no_callback_of_the_banks_is_refused(place: Folder, outside: OutsideBank, inbox_url: str) -> None:
-    """A forged signature, no signature, nonsense, an id with a slash, an unknown rail, an unknown payout."""
+    """
+    A forged signature, no signature, nonsense, an id with a slash, an unknown rail, an unknown payout; what contradicts
+    the bank's own books, which are looked up.
+    """
     await place.starter(*PAYOUT, "--id", "P1", "--beneficiary", "acct-1")
     await take_callbacks(place, inbox_url)
     good = '{"type": "payment.returned", "key": "P1/submit", "return_id": "ret_1"}'
@@ -147,9 +150,10 @@ async def test_what_is_no_callback_of_the_banks_is_refused(place: Folder, outsid
         await post(inbox_url.replace("bank", "stripe"), good),
         await post(inbox_url, good.replace("P1", "nobody")),
         await post(inbox_url, good.replace("returned", "accepted")),
+        await post(inbox_url, good.replace("returned", "rejected")),
     ]
 
-    assert [unsigned, *statuses] == [400, 400, 400, 400, 404, 204, 204]
+    assert [unsigned, *statuses] == [400, 400, 400, 400, 404, 204, 204, 204]
     assert await place.balances(*ACCOUNTS) == [75_00, 25_00]
 
 
