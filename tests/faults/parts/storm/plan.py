@@ -24,7 +24,9 @@ POOR = ("eve", "finn")
 MONEY = {HOT: 10_000_00, MOODY: 5_000_00, **dict.fromkeys(RICH, 50_000_00), **dict.fromkeys(POOR, 40_00)}
 """What every account has in the beginning, in minor units."""
 
-CALLERS, BATCH_CALLERS = 96, 5
+CALLERS, BATCH_CALLERS = {"sqlite": 96, "postgresql": 48}, {"sqlite": 5, "postgresql": 3}
+"""More on SQLite: whenever its only worker is being replaced, all of them wait."""
+
 STARTERS = 12
 """How many transfers of a full storm are asked for by real starter processes; each takes a second of processor time."""
 
@@ -120,7 +122,8 @@ def draw(chance: random.Random, database: str, name: str, transfers: int, quick:
     lines = LINES // 4 if quick else LINES
     files = max(1, round(transfers * IN_BATCHES / lines))
     singles = transfers - files * lines
-    callers = min(CALLERS, max(1, singles // 4))
+    batch_callers = min(BATCH_CALLERS[database], files)
+    callers = min(CALLERS[database], max(1, singles // 4))
     starters = set(chance.sample(range(singles), 1 if quick else STARTERS))
     drawn = [_transfer(chance, f"{name}-{number}", number in starters) for number in range(singles)]
     batches = [_batch(chance, f"{name}-b{number}", lines, number % 6 == 5) for number in range(files)]
@@ -128,7 +131,7 @@ def draw(chance: random.Random, database: str, name: str, transfers: int, quick:
     rates = {str(kind): chance.choice((0.3, 1.0, 1.0, 3.0)) for kind in kinds}
     return Plan(
         tuple(tuple(drawn[caller::callers]) for caller in range(callers)),
-        tuple(tuple(batches[caller::BATCH_CALLERS]) for caller in range(min(BATCH_CALLERS, files))),
+        tuple(tuple(batches[caller::batch_callers]) for caller in range(batch_callers)),
         () if quick else tuple(_order(chance, f"{name}-r{every}", every) for every in ORDERS),
         draw_faults(chance, kinds, rates, quick),
         rates,
