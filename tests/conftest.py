@@ -5,6 +5,7 @@ A test that takes `new_database`, `database_url` or `ledger` runs on SQLite, on 
 longer.
 """
 
+import gc
 import os
 import shutil
 import sys
@@ -126,10 +127,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_configure() -> None:
     """Make the engine wrong, if a mutant is asked for: see `tests/faults/mutants`."""
+    gc.disable()  # while tests are collected, nothing is garbage, and looking for it is a quarter of the time
     if name := os.environ.get("DURABLE_TRANSFERS_MUTANT"):
         from tests.faults.mutants import let_loose
 
         let_loose(name)
+
+
+def pytest_collection_finish() -> None:
+    """What is there now stays: garbage is looked for among what the tests make."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(trylast=True)

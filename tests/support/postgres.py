@@ -14,11 +14,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+import asyncpg
 import pytest
-from sqlalchemy import URL, NullPool, make_url, text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy import URL, make_url
 
 from ledger.book import Ledger
+from tests.support.memory import memory
 
 ENVIRONMENT = "DURABLE_TRANSFERS_TEST_POSTGRES_URL"
 """Names a server to use instead, by the URL of a database on it whose role may create databases."""
@@ -35,8 +36,10 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 class Postgres:
     """A server on which databases are made and dropped."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, copied: str = "") -> None:
+        """`copied` says how the template is: " STRATEGY FILE_COPY" is half the work if files are in memory."""
         self._url = make_url(url).set(drivername="postgresql+asyncpg")
+        self._copied = copied
         self._prefix = f"durable_transfers_test_{uuid.uuid4().hex[:12]}"
         self._made = 0
         self._template: str | None = None
@@ -46,7 +49,7 @@ class Postgres:
         if self._template is None:
             self._template = self._named(self.create_empty())
             run(migrate_once(self._on(self._template)))
-        return self._create(f" TEMPLATE {self._template}")
+        return self._create(f" TEMPLATE {self._template}{self._copied}")
 
     def create_empty(self) -> str:
         """The URL of a new database without any schema."""
@@ -97,7 +100,7 @@ def postgres_server(where: str | None = None) -> Iterator[Postgres]:
         server = get_server(f"{folder}/data", cleanup_mode="delete")
         try:
             with _watched(server.get_pid(), folder):
-                yield Postgres(server.get_uri())
+                yield Postgres(server.get_uri(), " STRATEGY FILE_COPY" if where and where == memory() else "")
         finally:
             server.cleanup()
 
@@ -115,10 +118,11 @@ def _watched(pid: int | None, folder: str) -> Iterator[None]:
 
 
 async def _execute(url: URL, statement: str) -> None:
-    engine = create_async_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
-    async with engine.connect() as connection:
-        await connection.execute(text(statement))
-    await engine.dispose()
+    connection = await asyncpg.connect(url.set(drivername="postgresql").render_as_string(hide_password=False))
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
 
 
 async def migrate_once(url: str) -> None:
