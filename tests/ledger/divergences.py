@@ -256,6 +256,10 @@ DIVERGENCES = [
            _set("approvals", "approver = 'bob'", "transfer_id = 'L1'")),
     _wrong("an approval is noted for another amount", "approvals", "L1/approval/carol",
            _set("approvals", "asked = replace(asked, '2500', '9900')", "transfer_id = 'L1'")),
+    _wrong("a split's approval is noted as a transfer's", "approvals", "L3/split/approval/carol",
+           _set("approvals", "transfer_id = 'L3'", "transfer_id = 'L3/split'")),
+    _wrong("a hold's approval is noted for other terms", "approvals", "L4/approval/carol",
+           _set("approvals", "asked = replace(asked, 'expires_at', 'expired_at')", "transfer_id = 'L4'")),
     _wrong("a debit is noted as an approval", "approvals", "S1/debit",
            "INSERT INTO approvals SELECT 'S1/debit', transfer_id, approver, initiator, asked FROM approvals "
            "WHERE transfer_id = 'L1'"),

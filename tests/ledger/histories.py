@@ -41,7 +41,7 @@ async def a_story_with_entries(ledger: Ledger) -> None:
     refused and P3 called off. Of the holds H1 is captured in part, H2 voided, H3 captured whole, and H4 still held; and
     four payouts.
 
-    At last L1 settled and L2 refunded, within limits of Alice's and with Carol's approval.
+    At last L1 settled and L2 refunded, L3 is a split and L4 a hold, within limits of Alice's and with Carol's approval.
     """
     await a_story(ledger)
     await open_with(ledger, dora=20_00)
@@ -73,6 +73,10 @@ async def a_story_with_entries(ledger: Ledger) -> None:
         [approve(Approval(debit(transfer).intent, "carol", "alice")) for transfer in (settled, given_back)]
     )
     await ledger.apply_all([debit(settled), credit(settled), debit(given_back), refund(given_back, "asked")])
+    paid, held = Split("L3", "alice", "USD", (Share("bob", 2_00),)).operation(), a_transfer("L4", amount_minor=3_00)
+    of_both = [paid, hold(held, HOLD, {"expires_at": 2**50})]
+    await ledger.apply_all([approve(Approval(each.intent, "carol", "alice")) for each in of_both])
+    await ledger.apply_all([*of_both, capture(held, 2_00)])
 
 
 async def _payouts(ledger: Ledger) -> None:
