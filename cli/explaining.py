@@ -64,12 +64,14 @@ class Explanation:
 
     @property
     def status(self) -> Status | None:
-        """Where it is: in the books, or accepted as long as only Temporal knows it and works on it."""
+        """Where it is: in the books, or, as long as only Temporal works on it, accepted or what it waits for."""
         if self.story is not None and self.story.state is not None:
             return self.story.state.status
         if self.ended is not None:
             return ENDING[self.ended[1].kind]
-        return Status.ACCEPTED if any(run.running for run in self.runs or ()) else None
+        shown = [run.status for run in self.runs or () if run.running]
+        waits = [status for status in (Status.AWAITING_APPROVAL, Status.SCHEDULED) if status in shown]
+        return waits[0] if waits else Status.ACCEPTED if shown else None
 
     @property
     def temporal(self) -> str:

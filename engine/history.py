@@ -9,6 +9,7 @@ from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExec
 from temporalio.service import RPCError
 
 from engine.results import Unanswered, has_no_such_workflow
+from workflows.search_attributes import TRANSFER_STATUS
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,8 @@ class Run:
     running: bool
     events: Sequence[HistoryEvent]
     pending: Sequence[PendingActivityInfo] = ()
+    status: str | None = None
+    """What it shows as its status, if it is a transfer or waits for people."""
 
 
 async def runs_of(client: Client, id: str) -> list[Run]:
@@ -40,7 +43,8 @@ async def _run(client: Client, id: str, run_id: str) -> Run | None:
         return None
     history = await client.get_workflow_handle(id, run_id=run_id).fetch_history()
     running = there.status is WorkflowExecutionStatus.RUNNING
-    return Run(run_id, running, history.events, there.raw_description.pending_activities)
+    status = there.typed_search_attributes.get(TRANSFER_STATUS)
+    return Run(run_id, running, history.events, there.raw_description.pending_activities, status)
 
 
 async def _described(client: Client, id: str, run_id: str | None = None) -> WorkflowExecutionDescription | None:

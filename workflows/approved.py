@@ -74,6 +74,8 @@ class Approved(Waiting):
 
     async def _is_debited(self) -> Verdict:
         """The books were ahead of whoever said no: what becomes of its money is for its own kind to say."""
+        self._over, self._goes_on = "its money was taken already", True
+        await self._all_told()
         self._go_on()
 
     def _go_on(self) -> NoReturn:

@@ -91,6 +91,7 @@ async def test_a_hold_and_a_split_wait_for_who_approves_of_what_status_shows(run
     split = ("split", "--id", "S1", "--from", "alice", "--amount", "20.00", "--to", "bob=rest", "--json")
     first = [await running.starter(*asked) for asked in (hold, split)]
     shown = [await running.starter("status", id, "--json") for id in ("H1", "S1")]
+    waiting = [await running.starter("explain", id, "--json") for id in ("H1", "S1")]
     edited = await running.starter("approve", "H1", "--by", "bea", *WHAT)
     other = await running.starter("approve", "S1", "--by", "bea", "--asked", shown[0].json["asked"], "--json")
     before = await running.balances("alice", "bob")
@@ -104,7 +105,7 @@ async def test_a_hold_and_a_split_wait_for_who_approves_of_what_status_shows(run
     paid = await running.starter(*split)
     explained = await running.starter("explain", "S1", "--json")
 
-    assert [(said.exit, said.json["status"]) for said in (*first, *shown)] == [(0, "awaiting_approval")] * 4
+    assert [(said.exit, said.json["status"]) for said in (*first, *shown, *waiting)] == [(0, "awaiting_approval")] * 6
     assert (edited.exit, edited.json["reason"]) == (3, "approval_refused")
     assert "expires_at: 4070908800000000 -> None" in edited.json["detail"]
     assert (other.exit, other.json["id"], other.json["kind"]) == (3, "S1", "split")
