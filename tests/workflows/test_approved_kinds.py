@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from activities.approvals import AwaitedRequest, Consent, Denial
-from activities.messages import EntryRequest, TransferRequest
-from activities.terms import Decision, HoldRequest
+from activities.approvals import Consent, Denial
+from activities.messages import TransferRequest
+from activities.terms import Decision
 from engine import approving
 from engine.approving import Refused
 from engine.deciding import decide
@@ -17,26 +17,9 @@ from ledger.operations import approve
 from ledger.transfer import Status
 from tests.support.bank import PATIENCE, Bank
 from tests.support.databases import both_databases, only_sqlite
-from tests.support.people import agree, awaited, begin, ended, guard, id_of, refuse, submit
+from tests.support.people import a_hold, a_split, agree, awaited, begin, ended, guard, holds, id_of, refuse, submit
 
 ALL = ("alice", "bob", "carol", "transit:USD")
-
-
-def a_hold(bank: Bank, name: str = "H1") -> HoldRequest:
-    """25.00 USD of Alice's, held for Bob."""
-    return HoldRequest(**bank.request(name).model_dump(), expires_at=2**57)
-
-
-def a_split(bank: Bank, name: str = "S1") -> EntryRequest:
-    """25.00 USD of Alice's, for two others."""
-    return EntryRequest.of(bank.split(name))
-
-
-async def holds(bank: Bank, request: AwaitedRequest) -> None:
-    """Wait until an operator sees that its money is held."""
-    async with asyncio.timeout(PATIENCE):
-        while not ((found := await bank.submitter.find_workflow(id_of(request))) and found.is_held):
-            await asyncio.sleep(0.05)
 
 
 @both_databases
@@ -163,49 +146,6 @@ async def test_who_approves_of_something_else_is_refused_with_what_differs(bank:
             await approving.approve(bank.submitter, id_of(request), consent, PATIENCE)
 
     assert (await agree(bank, request, "bea")).approvers == ("bea",)
-
-
-async def test_approve_against_cancel_has_one_winner(bank: Bank) -> None:
-    """
-    Both at once, many times: a split is paid whole or not at all, and a hold that is held is given back by the cancel.
-    """
-    await guard(bank, approvals=1)
-    paid = 0
-    for number in range(3):
-        split, hold = awaited(a_split(bank, f"S{number}")), awaited(a_hold(bank, f"H{number}"))
-        for request in (split, hold):
-            await begin(bank, request)
-            cancel = bank.submitter.cancel_workflow(id_of(request), "changed my mind")
-            await asyncio.gather(agree(bank, request, "bea"), cancel, return_exceptions=True)
-        paid += (await ended(bank, split)).kind == "applied"
-        assert (await ended(bank, hold)).status in ("cancelled", "refunded")
-
-    assert await bank.balances(*ALL) == [100_00 - paid * 25_00, paid * 20_00, paid * 5_00, 0]
-
-
-@pytest.mark.parametrize("before", [True, False])
-@pytest.mark.parametrize("activity", ["standing_of_any", "approve"])
-async def test_a_cancel_at_every_step_of_the_waiting_is_in_time(bank: Bank, activity: str, before: bool) -> None:
-    """
-    While the books are asked who has approved, or told of the last approval, before and after they know: nothing moves.
-    """
-    await guard(bank, approvals=1)
-    requests = [awaited(a_hold(bank)), awaited(a_split(bank))]
-    for request in requests:
-        gate = bank.gates.close(activity, before=before)
-        await submit(bank, request)
-        consent = Consent(asked=dict(request.operation().content), approver="bea")
-        approval = asyncio.create_task(approving.approve(bank.submitter, id_of(request), consent, PATIENCE))
-        await gate.reached.wait()
-        await bank.submitter.cancel_workflow(id_of(request), "changed my mind")
-        gate.open.set()
-        await asyncio.gather(approval, return_exceptions=True)
-
-    hold, split = [await ended(bank, request) for request in requests]
-
-    assert (hold.status, hold.reason) == ("cancelled", "cancelled")
-    assert (split.kind, split.detail) == ("fenced", "cancelled: changed my mind")
-    assert await bank.balances(*ALL) == [100_00, 0, 0, 0]
 
 
 @only_sqlite
