@@ -111,3 +111,20 @@ async def ended(bank: Bank, request: AwaitedRequest) -> Denied:
     submitted = await submit(bank, request)
     handle = bank.client.get_workflow_handle(submitted.workflow_id, result_type=Denied)
     return await result_of(handle, PATIENCE)
+
+
+def a_hold(bank: Bank, name: str = "H1") -> HoldRequest:
+    """25.00 USD of Alice's, held for Bob."""
+    return HoldRequest(**bank.request(name).model_dump(), expires_at=2**57)
+
+
+def a_split(bank: Bank, name: str = "S1") -> EntryRequest:
+    """25.00 USD of Alice's, for two others."""
+    return EntryRequest.of(bank.split(name))
+
+
+async def holds(bank: Bank, request: AwaitedRequest) -> None:
+    """Wait until an operator sees that its money is held."""
+    async with asyncio.timeout(PATIENCE):
+        while not ((found := await bank.submitter.find_workflow(id_of(request))) and found.is_held):
+            await asyncio.sleep(0.05)
