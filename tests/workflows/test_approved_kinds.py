@@ -169,52 +169,6 @@ async def test_who_denies_what_the_books_have_already_is_too_late(bank: Bank) ->
     assert await bank.balances(*ALL) == [50_00, 20_00, 5_00, 25_00]
 
 
-@pytest.mark.parametrize("before", [True, False])
-@pytest.mark.parametrize("activity", ["standing_of_any", "approve"])
-async def test_a_cancel_at_every_step_of_the_waiting_is_in_time(bank: Bank, activity: str, before: bool) -> None:
-    """
-    While the books are asked who has approved, or told of the last approval, before and after they know: nothing moves.
-    """
-    await guard(bank, approvals=1)
-    requests = [awaited(a_hold(bank)), awaited(a_split(bank))]
-    for request in requests:
-        gate = bank.gates.close(activity, before=before)
-        await submit(bank, request)
-        consent = Consent(asked=dict(request.operation().content), approver="bea")
-        approval = asyncio.create_task(approving.approve(bank.submitter, id_of(request), consent, PATIENCE))
-        await gate.reached.wait()
-        await bank.submitter.cancel_workflow(id_of(request), "changed my mind")
-        gate.open.set()
-        await asyncio.gather(approval, return_exceptions=True)
-
-    hold, split = [await ended(bank, request) for request in requests]
-
-    assert (hold.status, hold.reason) == ("cancelled", "cancelled")
-    assert (split.kind, split.detail) == ("fenced", "cancelled: changed my mind")
-    assert await bank.balances(*ALL) == [100_00, 0, 0, 0]
-
-
-@only_sqlite
-async def test_who_denies_what_the_books_have_already_is_too_late(bank: Bank) -> None:
-    """
-    Somebody else was ahead of the run that waits: its money is in transit, and it goes on as what it is.
-    """
-    await guard(bank, approvals=1)
-    hold, split = awaited(a_hold(bank)), awaited(a_split(bank))
-    for request in (hold, split):
-        await begin(bank, request)
-        await bank.ledger.apply(approve(Approval(request.operation().intent, "dora", "ines")))
-        await bank.ledger.apply(request.operation())
-
-    with pytest.raises(Refused, match="its money was taken already"):
-        await refuse(bank, hold)
-    paid = await refuse(bank, split)
-
-    await holds(bank, hold)
-    assert paid.kind == "applied"
-    assert await bank.balances(*ALL) == [50_00, 20_00, 5_00, 25_00]
-
-
 async def test_after_a_reset_or_a_termination_an_approval_counts_once(bank: Bank) -> None:
     """
     Temporal forgets that it was given, and the books do not: one more is still missing.
