@@ -100,8 +100,8 @@ def _planned(run: Run, sites: Sequence[Site]) -> list[Case]:
         planned = one_of_each(sites, run.seed, run.database)
         run.record.gap(
             f"crash points on {run.database}: {len(planned)} of {len(every)} cases: each passage of each place with "
-            "one of the three fates (the other database has another), in a scenario chosen by the seed; all with "
-            "--every-case"
+            "one of the three fates (the other database has another), what knows no database on one of both; in a "
+            "scenario chosen by the seed; all with --every-case"
         )
     run.random.shuffle(planned)
     return planned
