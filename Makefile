@@ -7,6 +7,8 @@ BIN := .venv/bin
 PY := $(BIN)/python
 # Two for each core of a small machine: half of the tests wait for a timer or a process at any time.
 RUNNERS ?= 4
+# What one process has compiled, the next one need not: a clean clone starts a hundred of them.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo up bank test tests check format bench bench-peers faults lock clean

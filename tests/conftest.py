@@ -24,6 +24,7 @@ from ledger.book import Ledger
 from tests.support.databases import databases_of, has_a_mark
 from tests.support.invariants import check_books
 from tests.support.memory import memory
+from tests.support.order import long_first
 from tests.support.postgres import Postgres, migrate_once, postgres_server, run
 
 _EXIT_STATUS = pytest.StashKey[int]()
@@ -132,6 +133,13 @@ def pytest_configure() -> None:
         from tests.faults.mutants import let_loose
 
         let_loose(name)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with what takes long, whatever order the tests are in otherwise; every runner finds the same."""
+    runners = getattr(config, "workerinput", {}).get("workercount", 1)
+    items[:] = long_first(items, [item.path.stem for item in items], runners)
 
 
 def pytest_collection_finish() -> None:

@@ -26,10 +26,10 @@ async def laptop(tmp_path: Path) -> AsyncIterator[Folder]:
         yield laptop
 
 
-async def embedded(laptop: Folder) -> Process:
-    """Start a worker with a server of its own, on free ports."""
-    port = free_port(0)
-    return await laptop.worker("--embedded", "--port", str(port), "--ui-port", str(free_port(0, avoid=port)), anew=True)
+async def embedded(laptop: Folder, anew: bool = False) -> Process:
+    """Start a worker with a server of its own, on free ports; `anew`, in a Python of its own."""
+    port, more = free_port(0), ("--embedded", "--port")
+    return await laptop.worker(*more, str(port), "--ui-port", str(free_port(0, avoid=port)), anew=anew)
 
 
 def note(laptop: Folder) -> Path:
@@ -77,7 +77,7 @@ async def test_the_starter_finds_the_embedded_server_and_its_web_ui(laptop: Fold
     """
     No TEMPORAL_ADDRESS, and neither program in the project's folder: the note in the data folder is enough.
     """
-    await embedded(laptop)
+    await embedded(laptop, anew=True)
     await open_accounts(laptop)
 
     said = await pay(laptop, "T1")
@@ -99,7 +99,7 @@ async def test_ports_that_are_taken_are_left_to_their_owner(laptop: Folder) -> N
             owner.bind(("127.0.0.1", 0))
             owner.listen()
         port, ui_port = first.getsockname()[1], second.getsockname()[1]
-        await laptop.worker("--embedded", "--port", str(port), "--ui-port", str(ui_port), anew=True)
+        await laptop.worker("--embedded", "--port", str(port), "--ui-port", str(ui_port))
         await open_accounts(laptop)
 
         said = await pay(laptop, "T1")
@@ -139,7 +139,7 @@ async def test_a_worker_told_to_stop_takes_its_server_along(laptop: Folder) -> N
     """
     SIGTERM: exit 0, no process left behind, and no note of an address where nobody is.
     """
-    worker = await embedded(laptop)
+    worker = await embedded(laptop, anew=True)
     server = server_of(worker)
     assert note(laptop).exists()
 
