@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from ledger import rules, schema
+from ledger import book, rules, schema
 from ledger.account import Account, AccountStatus, Guard
 from ledger.approval import Approval
 from ledger.audit import audit
-from ledger.book import PIECE, Ledger
+from ledger.book import Ledger
 from ledger.books import Books
 from ledger.database import reading
 from ledger.errors import MalformedRequest
@@ -248,12 +248,13 @@ async def test_a_line_that_is_rejected_leaves_the_others_alone(ledger: Ledger) -
     )
 
 
-async def test_a_lone_request_does_not_wait_for_a_whole_bulk(ledger: Ledger) -> None:
+async def test_a_lone_request_does_not_wait_for_a_whole_bulk(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     """
     It goes with the next piece that is committed, not behind the last one.
     """
     await open_with(ledger, alice=100_000_00, bob=0)
-    lines = settles(PIECE * 3, 1)
+    monkeypatch.setattr(book, "PIECE", 50)
+    lines = settles(book.PIECE * 20, 1)
     bulk = asyncio.create_task(ledger.apply_many(lines))
     await asyncio.sleep(0)
 
