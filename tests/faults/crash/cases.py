@@ -28,7 +28,7 @@ CLEAN_RUNS = ("", "workflow.before_activation=stall:0.15@*", "activity.before_ex
 AFTERWARDS_SECONDS = 0.5
 """A workflow that has ended is woken once more, to be forgotten by its worker."""
 
-_KNOWS_NO_DATABASE = ("starter.", "client.", "workflow.")
+_ON_ONE_DATABASE = ("starter.", "client.", "workflow.", "sql.")
 Passages = set[tuple[str, str | None, int, bool]]
 """Name, key, number, and whether the caller passes it: the fields of a Site."""
 
@@ -108,8 +108,9 @@ def one_of_each(sites: Sequence[Site], seed: int, database: str) -> list[Case]:
     """Each place in the code and each passage of it, with one of the fates, in a scenario that chance chooses.
 
     A debit's transaction is the same code in every scenario that has one, and nearly the same on every database: a
-    place has one fate on each database, and not the same. What knows no database (a workflow, a caller) is played on
-    one of them only. The seed chooses.
+    place has one fate on each database, and not the same. On one of the databases only is played what knows no database
+    (a workflow, a caller), a statement within a transaction (part C tries its messages and writes), and any passage but
+    the first. The seed chooses.
     """
     places: defaultdict[tuple[str, str | None, int, bool], list[Site]] = defaultdict(list)
     for site in sites:
@@ -118,9 +119,9 @@ def one_of_each(sites: Sequence[Site], seed: int, database: str) -> list[Case]:
     for place, alike in places.items():
         chance = Random(f"{seed}/{place}")
         fates = chance.sample(sorted(FATES), len(DATABASES))
-        only = chance.choice(DATABASES)
-        if only == database or not place[0].startswith(_KNOWS_NO_DATABASE):
-            chosen.append(Case(chance.choice(alike), fates[DATABASES.index(database)]))
+        first = chance.choice(DATABASES) == database
+        if first or (place[2] == 1 and not place[0].startswith(_ON_ONE_DATABASE)):
+            chosen.append(Case(chance.choice(alike), fates[not first]))
     return chosen
 
 

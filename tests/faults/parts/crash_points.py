@@ -22,7 +22,7 @@ from tests.faults.crash.sites import ShortTasks
 from tests.faults.run import Run
 from tests.support.forks import warm_up
 
-AT_ONCE = 16
+AT_ONCE = 8
 """Branches that are open at the same time: most of a case is waiting for a timer."""
 
 PROMPT = ("--dynamic-config-value", 'history.timerProcessorMaxTimeShift="100ms"')
@@ -99,9 +99,9 @@ def _planned(run: Run, sites: Sequence[Site]) -> list[Case]:
     else:
         planned = one_of_each(sites, run.seed, run.database)
         run.record.gap(
-            f"crash points on {run.database}: {len(planned)} of {len(every)} cases: each passage of each place with "
-            "one of the three fates (the other database has another), what knows no database on one of both; in a "
-            "scenario chosen by the seed; all with --every-case"
+            f"crash points on {run.database}: {len(planned)} of {len(every)} cases: each place with one of the "
+            "three fates (the other database has another), on one of the databases each statement, later passage, and "
+            "what knows no database; in a scenario chosen by the seed; all with --every-case"
         )
     run.random.shuffle(planned)
     return planned

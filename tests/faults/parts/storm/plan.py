@@ -24,7 +24,7 @@ POOR = ("eve", "finn")
 MONEY = {HOT: 10_000_00, MOODY: 5_000_00, **dict.fromkeys(RICH, 50_000_00), **dict.fromkeys(POOR, 40_00)}
 """What every account has in the beginning, in minor units."""
 
-CALLERS, BATCH_CALLERS = {"sqlite": 96, "postgresql": 48}, {"sqlite": 5, "postgresql": 3}
+CALLERS, BATCH_CALLERS = {"sqlite": 60, "postgresql": 48}, {"sqlite": 4, "postgresql": 3}
 """More on SQLite: whenever its only worker is being replaced, all of them wait."""
 
 STARTERS = 12
