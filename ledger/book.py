@@ -11,6 +11,7 @@ not, and the same key asked again tells which.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -43,8 +44,9 @@ enough for a lone request to wait a fifth of a second at most."""
 CLOSING_SECONDS = 60.0
 """How long closing waits for what is being committed. What has no answer by then is unknown, as after a crash."""
 
-FRESH = 1000
-"""How many notifications a process remembers of those it has committed last."""
+FRESH, FRESH_SECONDS = 1000, 5.0
+"""How many notifications a process remembers of those it has committed last, and for how long: beyond that, somebody
+else may well have delivered them."""
 
 _KEY_RACES = 5
 
@@ -63,7 +65,7 @@ class Ledger(Reader):
         self._waiting: deque[_Waiting] = deque()
         self._pieces: deque[_Piece] = deque()
         self._committing: asyncio.Task[None] | None = None
-        self._fresh: dict[str, Notification | EntryNotification] = {}
+        self._fresh: dict[str, tuple[float, Notification | EntryNotification]] = {}
         self._open = True
 
     @classmethod
@@ -123,9 +125,10 @@ class Ledger(Reader):
 
     async def notification(self, key: str) -> PendingNotification | None:
         """As Reader's. The first look at one that this process has just committed needs no database."""
-        if (fresh := self._fresh.pop(key, None)) is not None:
-            return PendingNotification(key, fresh.body, None)
-        return await super().notification(key)
+        committed_at, fresh = self._fresh.pop(key, (0.0, None))
+        if fresh is None or time.monotonic() - committed_at > FRESH_SECONDS:
+            return await super().notification(key)
+        return PendingNotification(key, fresh.body, None)
 
     def _check_open(self) -> None:
         if not self._open:
@@ -212,7 +215,8 @@ class Ledger(Reader):
         raise AssertionError("unreachable")
 
     def _remember(self, committed: Changes) -> None:
-        self._fresh |= {notification.key: notification for notification in committed.notifications[-FRESH:]}
+        now = time.monotonic()
+        self._fresh |= {notification.key: (now, notification) for notification in committed.notifications[-FRESH:]}
         for key in committed.delivered:
             self._fresh.pop(key, None)
         for key in list(islice(self._fresh, max(len(self._fresh) - FRESH, 0))):

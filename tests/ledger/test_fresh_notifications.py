@@ -1,6 +1,7 @@
 """A process remembers the notifications that it has just committed: the first look at one needs no database."""
 
 import pytest
+from sqlalchemy import text
 
 from ledger import book
 from ledger.book import Ledger
@@ -66,3 +67,19 @@ async def test_only_so_many_are_remembered(ledger: Ledger, monkeypatch: pytest.M
 
     assert list(ledger._fresh) == ["T1/notify/settled", "T2/notify/settled"]
     assert await ledger.notification("T0/notify/settled") is not None
+
+
+async def test_what_was_committed_a_while_ago_is_read_from_the_books(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process may have delivered it since, and only the books know."""
+    monkeypatch.setattr(book, "FRESH_SECONDS", 0.0)
+    await open_with(ledger, alice=100_00, bob=0)
+    await ledger.apply_all([debit(a_transfer()), credit(a_transfer())])
+    async with ledger.engine.begin() as elsewhere:
+        await elsewhere.execute(text("UPDATE notifications SET delivered_at = 5"))
+
+    looked = await ledger.notification(KEY)
+
+    assert looked is not None
+    assert looked.delivered_at == 5
