@@ -62,7 +62,12 @@ class Run:
 
 
 PARTS = (
-    Part("crash_points", "A. Crash points: every site, nth passage and fate, through real Temporal", takes_seconds=250),
+    Part(
+        "crash_points",
+        "A. Crash points: every site, nth passage and fate, through real Temporal",
+        takes_seconds=250,
+        takes_places=2,
+    ),
     Part(
         "rpc_fates", "B. RPC fates: every call of one transfer, dropped, doubled, delayed or reset", takes_seconds=180
     ),

@@ -22,7 +22,7 @@ from tests.faults.crash.sites import ShortTasks
 from tests.faults.run import Run
 from tests.support.forks import warm_up
 
-AT_ONCE = 8
+AT_ONCE = 5
 """Branches that are open at the same time: most of a case is waiting for a timer."""
 
 PROMPT = ("--dynamic-config-value", 'history.timerProcessorMaxTimeShift="100ms"')

@@ -32,7 +32,7 @@ from tests.faults.parts.storm.recurring import Recurring
 from tests.faults.record import Trial
 from tests.faults.run import Run
 
-TRANSFERS, QUICK_TRANSFERS = 2_400, 60
+TRANSFERS, QUICK_TRANSFERS = 2_340, 60
 WORKERS = {"sqlite": 1, "postgresql": 2}
 STORM_SECONDS = 260.0
 """After which nothing new is begun, however slow the machine."""

@@ -24,8 +24,7 @@ POOR = ("eve", "finn")
 MONEY = {HOT: 10_000_00, MOODY: 5_000_00, **dict.fromkeys(RICH, 50_000_00), **dict.fromkeys(POOR, 40_00)}
 """What every account has in the beginning, in minor units."""
 
-CALLERS, BATCH_CALLERS = {"sqlite": 60, "postgresql": 48}, {"sqlite": 4, "postgresql": 3}
-"""More on SQLite: whenever its only worker is being replaced, all of them wait."""
+CALLERS, BATCH_CALLERS = 48, 3
 
 STARTERS = 12
 """How many transfers of a full storm are asked for by real starter processes; each takes a second of processor time."""
@@ -122,8 +121,8 @@ def draw(chance: random.Random, database: str, name: str, transfers: int, quick:
     lines = LINES // 4 if quick else LINES
     files = max(1, round(transfers * IN_BATCHES / lines))
     singles = transfers - files * lines
-    batch_callers = min(BATCH_CALLERS[database], files)
-    callers = min(CALLERS[database], max(1, singles // 4))
+    batch_callers = min(BATCH_CALLERS, files)
+    callers = min(CALLERS, max(1, singles // 4))
     starters = set(chance.sample(range(singles), 1 if quick else STARTERS))
     drawn = [_transfer(chance, f"{name}-{number}", number in starters) for number in range(singles)]
     batches = [_batch(chance, f"{name}-b{number}", lines, number % 6 == 5) for number in range(files)]
