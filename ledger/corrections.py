@@ -11,18 +11,31 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import count, takewhile
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from ledger import schema
 from ledger.database import reading
 from ledger.entries import Reversal
 from ledger.fingerprint import PAYOUT
-from ledger.keys import LONGEST_ID, Leg, correction_id, operation_key
+from ledger.keys import CORRECTION, LONGEST_ID, Leg, correction_id, operation_key
 from ledger.reader import Reader
 from ledger.transfer import Status, Transfer, TransferState
 
 _SAID = {Status.REFUNDED: Leg.ACCEPTED, Status.SETTLED: Leg.REJECTED}
 """What contradicts a payout that has ended so."""
+
+_NUMBER = f"substr(c.id, length(t.id) + {len(CORRECTION) + 2})"
+TAKES_AGAIN = f"""c.terms IS NULL
+    AND (c.id = t.id || '{CORRECTION}' OR c.id > t.id || '{CORRECTION}.' AND c.id < t.id || '{CORRECTION}/'
+         AND rtrim({_NUMBER}, '0123456789') = '' AND {_NUMBER} <> '1' AND substr({_NUMBER}, 1, 1) > '0')
+    AND c.source_account_id = t.source_account_id AND c.destination_account_id = t.destination_account_id
+    AND c.amount_minor = t.amount_minor AND c.currency = t.currency"""
+"""The SQL of whether the transfer `c` is a correction of the payout `t`: one rule for the command and the audit.
+
+Anybody may pick such an id. So it must take the same, and on no terms: a hold may give most of it back.
+"""
+
+_MADE = text(f"SELECT c.id, c.status FROM transfers t JOIN transfers c ON {TAKES_AGAIN} WHERE t.id = :id ORDER BY c.id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +69,17 @@ async def read_contradiction(books: Reader, state: TransferState) -> Contradicti
 
 async def _taken_again(books: Reader, payout: Transfer) -> tuple[bool, Transfer | None]:
     """Whether the money was taken again, and by which transfer it was or is to be."""
+    async with reading(books.engine) as connection:
+        made = [(Status(row.status), row.id) for row in await connection.execute(_MADE, {"id": payout.id})]
+    for status, id in made:
+        if status is Status.SETTLED:
+            return True, replace(payout, id=id)
+    for status, id in made:
+        if not status.terminal:
+            return False, replace(payout, id=id)
     for id in _ids(payout):
-        correction, state = replace(payout, id=id), await books.transfer(id)
-        if state is None:
-            return False, correction
-        if state.transfer == correction and state.status is Status.SETTLED:
-            return True, correction
-        if state.transfer == correction and not state.status.terminal:
-            return False, correction
+        if await books.transfer(id) is None:
+            return False, replace(payout, id=id)
     return False, None
 
 

@@ -8,8 +8,9 @@ is corrected by reversing it; one that was given back and paid, by one transfer 
 
 from ledger.audit.check import Check
 from ledger.audit.operations import key_of
+from ledger.corrections import TAKES_AGAIN
 from ledger.fingerprint import PAYOUT
-from ledger.keys import CORRECTION, Leg, operation_key
+from ledger.keys import Leg, operation_key
 from ledger.operation import OutcomeKind
 from ledger.transfer import Status
 
@@ -58,10 +59,7 @@ CHECKS = (
         SELECT t.id AS subject, t.status, o.key, COALESCE(o.detail, '') AS said
         FROM {_FEW} o JOIN transfers t ON t.id = o.transfer_id
         WHERE o.key = {key_of("t.id", Leg.ACCEPTED)} AND t.status = '{Status.REFUNDED}'
-          AND (SELECT COUNT(*) FROM transfers c WHERE c.status = '{Status.SETTLED}'
-               AND (c.id = t.id || '{CORRECTION}' OR c.id > t.id || '{CORRECTION}.' AND c.id < t.id || '{CORRECTION}/')
-               AND c.source_account_id = t.source_account_id AND c.destination_account_id = t.destination_account_id
-               AND c.amount_minor = t.amount_minor AND c.currency = t.currency) <> 1
+          AND (SELECT COUNT(*) FROM transfers c WHERE c.status = '{Status.SETTLED}' AND {TAKES_AGAIN}) <> 1
            OR o.key = {key_of("t.id", Leg.REJECTED)} AND t.status = '{Status.SETTLED}'
           AND (SELECT COALESCE(SUM(r.amount_minor), 0) FROM reversals r WHERE r.transfer_id = t.id) < t.amount_minor""",
         "is {status}, and {key} says otherwise ({said}): ask for starter.py correct {subject}",

@@ -1,15 +1,17 @@
 """Corrections: a payout that ended otherwise than its rail says is named until one movement has made it true."""
 
+import pytest
+
 from ledger.account import AccountStatus
 from ledger.audit import audit
 from ledger.book import Ledger
 from ledger.corrections import Contradiction, read_contradiction
 from ledger.entries import Reversal
 from ledger.operation import Outcome, SetAccountStatus
-from ledger.operations import credit, debit, refund
+from ledger.operations import capture, credit, debit, hold, refund
 from ledger.payouts import Decision, contradiction, decision, paid, submission
 from ledger.transfer import Transfer
-from tests.ledger.test_payouts import open_books, payout, place
+from tests.ledger.test_payouts import TERMS, open_books, payout, place
 from tests.support.examples import a_transfer, balances
 
 ACCOUNTS = ("alice", "bank:USD", "transit:USD")
@@ -125,6 +127,38 @@ async def test_a_correction_that_somebody_made_twice_is_named(ledger: Ledger) ->
 
     assert is_next == payout("P_1.correction.2")
     assert (complained, corrected, await named(ledger)) == (["P_1"], [], ["P_1"])
+
+
+async def test_what_only_looks_like_a_correction_is_none(ledger: Ledger) -> None:
+    """Alice picks the ids: a hold of the same of which a cent is captured, and another payout over the bank."""
+    await contradicted(ledger, accepted=True)
+    held, paid_out = payout("P1.correction"), payout("P1.correction.2")
+    await ledger.apply_all([hold(held, "hold-v1", {"expires_at": 2**50}), capture(held, 1)])
+    await ledger.apply_all([hold(paid_out, "payout-v1", TERMS), submission(paid_out), paid(paid_out)])
+    before, complained = await standing(ledger), await named(ledger)
+
+    await carry_out(ledger, before.correction)
+
+    assert (before.corrected, before.correction, complained) == (False, payout("P1.correction.3"), ["P1"])
+    assert (await standing(ledger)).corrected
+    assert await named(ledger) == []
+    assert await balances(ledger, *ACCOUNTS) == [49_99, 50_01, 0]
+
+
+@pytest.mark.parametrize(
+    ("end", "counts"), [("", True), (".2", True), (".17", True)]
+    + [(it, False) for it in (".1", ".02", ".", ".x", ".2x", "s", ".correction")],
+)  # fmt: skip  # those that count in one line
+async def test_the_audit_and_the_command_have_one_rule_for_ids(ledger: Ledger, end: str, counts: bool) -> None:
+    """Made by hand: either both take it for the correction, or neither does."""
+    await contradicted(ledger, accepted=True)
+    by_hand = payout(f"P1.correction{end}")
+    await carry_out(ledger, by_hand)
+
+    found = await standing(ledger)
+
+    assert (found.corrected, found.correction == by_hand) == (counts, counts)
+    assert await named(ledger) == ([] if counts else ["P1"])
 
 
 async def test_without_a_contradiction_there_is_nothing_to_correct(ledger: Ledger) -> None:
