@@ -7,7 +7,7 @@ the books if it contradicts them (`ledger/corrections.py`). Nothing moves: that 
 from collections.abc import Mapping
 from datetime import timedelta
 
-from pydantic import StrictStr
+from pydantic import StrictBool, StrictStr
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
@@ -26,11 +26,15 @@ from rails.rail import Accepted, NoAnswer, NotKnown, Payment, Rail
 
 
 class LateWord(Asked):
-    """A rail has said something, signed, about the payment with this key. `event_id` is the same in every repeat."""
+    """A rail has said something, signed, about the payment with this key. `event_id` is the same in every repeat.
+
+    `accepted` is what it said, unless a release said it that did not tell.
+    """
 
     rail: StrictStr
     event_id: Text
     payment_key: Text
+    accepted: StrictBool | None = None
 
     @property
     def transfer_id(self) -> str:
@@ -55,7 +59,8 @@ class LateWordActivities:
     async def look_after_all(self, word: LateWord) -> LateAnswer:
         """Look the payment up, and keep what contradicts the books. A payout that has not ended asks by itself.
 
-        Raises ApplicationError (retried) when the rail does not answer.
+        Raises ApplicationError (retried) when the rail does not answer, and while it does not show what it has said
+        against the books: the word comes once, and a list may lag behind it.
         """
         state = await self._ledger.transfer(word.transfer_id)
         if state is None or not over(word.rail, state) or not state.status.terminal:
@@ -71,9 +76,11 @@ class LateWordActivities:
             wait = silence.retry_after_seconds
             delay = None if wait is None else timedelta(seconds=wait)
             raise ApplicationError(str(silence), type=type(silence).__name__, next_retry_delay=delay) from silence
-        if isinstance(known, NotKnown) or state.status is (
-            Status.SETTLED if isinstance(known, Accepted) else Status.REFUNDED
-        ):
+        if isinstance(known, NotKnown):
+            if rail.look_up_misses_nothing or word.accepted in (None, state.status is Status.SETTLED):
+                return LateAnswer()
+            raise ApplicationError(f"{rail.name} does not show {payment.key} yet", type="NotYet")
+        if isinstance(known, Accepted) is (state.status is Status.SETTLED):
             return LateAnswer()
         operation = payouts.contradiction(state.transfer, isinstance(known, Accepted), word_of(known))
         await passing("activity.before_work", [operation.key])

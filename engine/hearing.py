@@ -49,7 +49,7 @@ async def hear(client: Client, said: Spoken, task_queue: str = TASK_QUEUE) -> He
             return Heard.NO_NEWS
     if await _ended(client, id) is (Status.SETTLED if said.accepted else Status.REFUNDED):
         return Heard.NO_NEWS
-    word = LateWord(rail=said.rail, event_id=said.event_id, payment_key=said.payment_key)
+    word = LateWord(rail=said.rail, event_id=said.event_id, payment_key=said.payment_key, accepted=said.accepted)
     return Heard.LATE if await _look_up(client, word, task_queue) else Heard.NO_NEWS
 
 

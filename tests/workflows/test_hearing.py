@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from temporalio.client import WorkflowExecutionDescription
 
-from activities.late_words import LateAnswer, LateWord
+from activities.late_words import LateAnswer, LateWord, LateWordActivities
 from activities.terms import PayoutRequest
 from engine.hearing import Heard, hear, late_word_workflow_id
 from ledger.transfer import Status
@@ -132,6 +132,27 @@ async def test_a_rail_that_is_silent_when_it_is_looked_up_is_asked_again(bank: B
 
     assert kept is None
     assert answer.contradicted == f"{request.transfer_id}/accepted: pay_1"
+
+
+async def test_what_a_rail_has_said_and_does_not_show_yet_is_looked_for_until_it_does(bank: Bank) -> None:
+    """Its list may lag behind its word, which comes once. A rail whose look-ups miss nothing is taken at that."""
+    request = await ended_by_a_decision(bank, paid=False)
+    word = LateWord(rail="bank", event_id="evt_0", payment_key=f"{request.transfer_id}/submit", accepted=True)
+    look_up = LateWordActivities(bank.ledger, {"bank": bank.rail}).look_after_all
+
+    assert await says(bank, request, "evt_1") is Heard.LATE
+    await bank.attempted("look_after_all", 2)
+    of_no_use = [word.model_copy(update={"accepted": said}) for said in (False, None)]
+    unmoved = [await look_up(each) for each in of_no_use]
+    bank.rail.look_up_misses_nothing = True
+    unmoved.append(await look_up(word))
+    bank.rail.look_up_misses_nothing = False
+    bank.rail.pays(f"{request.transfer_id}/submit")
+    answer, _ = await looked_up(bank, "evt_1")
+
+    assert unmoved == [LateAnswer()] * 3
+    assert answer.contradicted == f"{request.transfer_id}/accepted: pay_1"
+    assert await violations(bank) == [("contradictions", request.transfer_id)]
 
 
 async def test_a_rail_that_speaks_of_a_recalled_payout_was_never_asked(bank: Bank) -> None:
