@@ -18,6 +18,7 @@ from activities.messages import SHORT_TEXT, Asked, LegOutcome, Message, Text
 from activities.terms import PayoutRequest
 from ledger import payouts
 from ledger.book import Ledger
+from ledger.corrections import read_contradiction
 from ledger.entries import Reversal
 from ledger.errors import OutOfOrder
 from ledger.failpoints import passing
@@ -25,7 +26,7 @@ from ledger.fingerprint import PAYOUT
 from ledger.keys import Leg, check_id, operation_key
 from ledger.operation import OutcomeKind
 from ledger.rejections import Code
-from ledger.transfer import TransferState
+from ledger.transfer import Status, Transfer, TransferState
 from rails.rail import Accepted, NoAnswer, Payment, Rail, pay
 
 
@@ -140,7 +141,7 @@ class PayoutActivities:
 
     @activity.defn
     async def take_return(self, request: ReturnRequest) -> LegOutcome:
-        """Give a returned payout back to its source, as a reversal under `<rail>:<return id>`.
+        """Give a returned payout, or its correction, back to its source, as a reversal under `<rail>:<return id>`.
 
         Rejected, and not recorded, if it is no payout over this rail. Raises (retried) while the payout has not ended:
         that it was returned says that it will have been paid.
@@ -151,12 +152,24 @@ class PayoutActivities:
             return LegOutcome(kind=OutcomeKind.REJECTED, code=Code.TRANSFER_NOT_FOUND, detail=detail[:SHORT_TEXT])
         if not state.status.terminal:
             raise ApplicationError(f"{request.transfer_id} has not ended yet", type="NotYet")
-        paid = state.transfer
+        paid = await self._paid(state)
         entry = Reversal(request.reversal_id, paid.id, paid.destination, paid.source, paid.amount_minor, paid.currency)
         await passing("activity.before_work", [entry.key])
         outcome = await self._ledger.apply(entry.operation())
         await passing("activity.before_completion", [entry.key])
         return LegOutcome.of(outcome)
+
+    async def _paid(self, state: TransferState) -> Transfer:
+        """What a return gives back: the payout; or if that was refunded, the correction that took the money again.
+
+        Raises (retried) while that is on its way.
+        """
+        found = await read_contradiction(self._ledger, state) if state.status is Status.REFUNDED else None
+        if found is None or not isinstance(found.correction, Transfer):
+            return state.transfer
+        if not found.corrected and await self._ledger.transfer(found.correction.id) is not None:
+            raise ApplicationError(f"{found.correction.id} has not ended yet", type="NotYet")
+        return found.correction if found.corrected else state.transfer
 
 
 def over(rail: str, state: TransferState) -> bool:

@@ -31,7 +31,7 @@ async def correct(settings: Settings, transfer_id: str, timeout_seconds: float) 
         return refused(state, "nothing_contradicted", f"no rail says that it did not end as it did ({state.status})")
     correction = contradiction.correction
     if correction is None and contradiction.corrected:
-        return refused(state, "nothing_contradicted", "all of it was given back by other reversals")
+        return refused(state, "nothing_contradicted", "its rail, or other reversals, gave all of it back")
     if correction is None:
         raise MalformedRequest(f"{transfer_id} is too long: there is no room for {CORRECTION} behind it")
     if isinstance(correction, Reversal):

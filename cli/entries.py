@@ -15,6 +15,7 @@ from ledger.errors import MalformedRequest
 from ledger.keys import check_id
 from ledger.money import parse_amount, say
 from ledger.operation import ENDING, Outcome, reason_of
+from ledger.payouts import clearing_account
 from ledger.transfer import Status, Transfer
 
 if TYPE_CHECKING:
@@ -70,6 +71,9 @@ async def reverse(
         currency = original.operation().postings[0].currency
         amount_minor = None if amount is None else parse_amount(amount, currency)
         return await enter(settings, EntryReversal.of_entry(reversal_id, original, amount_minor), timeout_seconds)
+    rail, colon, _ = reversal_id.partition(":")
+    if colon and original.destination == clearing_account(rail, original.currency):
+        raise MalformedRequest(f"ids that begin with {rail}: are for what that rail returns; pick another one")
     amount_minor = original.amount_minor if amount is None else parse_amount(amount, original.currency)
     if amount_minor > original.amount_minor:
         raise MalformedRequest(f"transfer {of} was {say(original.amount_minor, original.currency)}")

@@ -213,7 +213,7 @@ def _contradicted(id: str, contradiction: Contradiction) -> str:
     if not contradiction.corrected:
         return f"[bold red]{said}[/]\nTo correct it: starter.py correct {id}"
     by = contradiction.correction
-    return f"[yellow]{said}[/]\nIt was corrected by {by.id if by else 'other reversals'}."
+    return f"[yellow]{said}[/]\nIt was corrected by {by.id if by else 'what its rail, or other reversals, gave back'}."
 
 
 def _show(explanation: Explanation) -> None:

@@ -1,6 +1,6 @@
 """Corrections: what makes the books true again once a rail has contradicted them, and whether that has happened.
 
-    given back, and yet paid    the transfer `<id>.correction` takes the same once more
+    given back, and yet paid    the transfer `<id>.correction` takes the same once more, unless the rail has returned it
     settled, and yet not paid   the reversal `<id>.correction` gives back what no other one has
 
 A correction that was rejected or cancelled is so for ever. Only then is there a next one, `<id>.correction.2`, so that
@@ -18,6 +18,7 @@ from ledger.database import reading
 from ledger.entries import Reversal
 from ledger.fingerprint import PAYOUT
 from ledger.keys import CORRECTION, LONGEST_ID, Leg, correction_id, operation_key
+from ledger.operation import OutcomeKind
 from ledger.reader import Reader
 from ledger.transfer import Status, Transfer, TransferState
 
@@ -35,15 +36,25 @@ TAKES_AGAIN = f"""c.terms IS NULL
 Anybody may pick such an id. So it must take the same, and on no terms: a hold may give most of it back.
 """
 
+_REVERSED = """'{"amount_minor":' || t.amount_minor || ',"currency":"' || t.currency || '","destination":"'
+    || t.source_account_id || '","reverses":"' || t.id || '","source":"' || t.destination_account_id || '"}'"""
+_RAIL = "substr(t.destination_account_id, 1, length(t.destination_account_id) - length(t.currency) - 1)"
+RETURNED = f"""EXISTS (SELECT 1 FROM operations b WHERE b.key > {_RAIL} || ':' AND b.key < {_RAIL} || ';'
+    AND b.key LIKE '_%{operation_key("", Leg.REVERSAL)}' AND b.fingerprint_recipe = '{Reversal.recipe}'
+    AND b.fingerprint = {_REVERSED} AND b.outcome = '{OutcomeKind.REJECTED}')"""
+"""The SQL of whether the rail of the payout `t`, which was given back, has returned all of it: `<rail>:<return id>`.
+
+The books could not take it, for they had not settled `t`. The rail has nothing of ours, and nothing is to be taken."""
+
 _MADE = text(f"SELECT c.id, c.status FROM transfers t JOIN transfers c ON {TAKES_AGAIN} WHERE t.id = :id ORDER BY c.id")
+_HAS_RETURNED = text(f"SELECT 1 FROM transfers t WHERE t.id = :id AND {RETURNED}")
 
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
     """A rail has said, under `key` and with this `word`, that a payout ended otherwise than in the books.
 
-    `correction` is what corrects it, or has if it is `corrected`. It is None if other reversals have given all of it
-    back; or, of what is not corrected, if the payout's id leaves no room for one of its correction.
+    XX or, of what is not corrected, if the payout's id leaves no room for one of its correction.
     """
 
     key: str
@@ -67,13 +78,20 @@ async def read_contradiction(books: Reader, state: TransferState) -> Contradicti
     return Contradiction(key, said.detail, corrected, correction)
 
 
-async def _taken_again(books: Reader, payout: Transfer) -> tuple[bool, Transfer | None]:
-    """Whether the money was taken again, and by which transfer it was or is to be."""
+async def _taken_again(books: Reader, payout: Transfer) -> tuple[bool, Transfer | Reversal | None]:
+    """Whether the money was taken again, and by which transfer it was or is to be.
+
+    If the rail has returned it, nothing is to be taken, and what was is to be given back.
+    """
     async with reading(books.engine) as connection:
         made = [(Status(row.status), row.id) for row in await connection.execute(_MADE, {"id": payout.id})]
-    for status, id in made:
-        if status is Status.SETTLED:
-            return True, replace(payout, id=id)
+        returned = (await connection.execute(_HAS_RETURNED, {"id": payout.id})).first() is not None
+    settled = [replace(payout, id=id) for status, id in made if status is Status.SETTLED]
+    if returned:
+        back = [await _given_back(books, taken) for taken in settled]
+        return next((each for each in back if not each[0]), (True, None))
+    if settled:
+        return True, settled[0]
     for status, id in made:
         if not status.terminal:
             return False, replace(payout, id=id)

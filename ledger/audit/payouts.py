@@ -3,12 +3,13 @@
 What a rail says against a decision that the money has followed is no mistake of the books, and yet money is missing
 somewhere: it is named until somebody has corrected it (`ledger/corrections.py`). A payout that was settled and not paid
 is corrected by reversing it; one that was given back and paid, by one transfer `<id>.correction` or
-`<id>.correction.<number>`, which takes the same once more. Two of them are one too many.
+`<id>.correction.<number>`, which takes the same once more. Two of them are one too many, and one is if the rail has
+returned the payment.
 """
 
 from ledger.audit.check import Check
 from ledger.audit.operations import key_of
-from ledger.corrections import TAKES_AGAIN
+from ledger.corrections import RETURNED, TAKES_AGAIN
 from ledger.fingerprint import PAYOUT
 from ledger.keys import Leg, operation_key
 from ledger.operation import OutcomeKind
@@ -59,7 +60,11 @@ CHECKS = (
         SELECT t.id AS subject, t.status, o.key, COALESCE(o.detail, '') AS said
         FROM {_FEW} o JOIN transfers t ON t.id = o.transfer_id
         WHERE o.key = {key_of("t.id", Leg.ACCEPTED)} AND t.status = '{Status.REFUNDED}'
-          AND (SELECT COUNT(*) FROM transfers c WHERE c.status = '{Status.SETTLED}' AND {TAKES_AGAIN}) <> 1
+          AND CASE WHEN {RETURNED}
+              THEN EXISTS (SELECT 1 FROM transfers c WHERE c.status = '{Status.SETTLED}' AND {TAKES_AGAIN}
+                   AND (SELECT COALESCE(SUM(r.amount_minor), 0) FROM reversals r WHERE r.transfer_id = c.id)
+                       < c.amount_minor)
+              ELSE (SELECT COUNT(*) FROM transfers c WHERE c.status = '{Status.SETTLED}' AND {TAKES_AGAIN}) <> 1 END
            OR o.key = {key_of("t.id", Leg.REJECTED)} AND t.status = '{Status.SETTLED}'
           AND (SELECT COALESCE(SUM(r.amount_minor), 0) FROM reversals r WHERE r.transfer_id = t.id) < t.amount_minor""",
         "is {status}, and {key} says otherwise ({said}): ask for starter.py correct {subject}",

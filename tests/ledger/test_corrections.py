@@ -145,6 +145,55 @@ async def test_what_only_looks_like_a_correction_is_none(ledger: Ledger) -> None
     assert await balances(ledger, *ACCOUNTS) == [49_99, 50_01, 0]
 
 
+def given_back_by_the_rail(of: str = "P1", by: str = "bank:ret_1", amount_minor: int = 25_00) -> Reversal:
+    """What a return is in the books."""
+    return Reversal(by, of, "bank:USD", "alice", amount_minor, "USD")
+
+
+async def test_what_the_rail_has_given_back_is_not_taken_again(ledger: Ledger) -> None:
+    """P1 was refunded when its return came, which was rejected: whatever the rail says after that, she owes nothing."""
+    await contradicted(ledger, accepted=True)
+    await ledger.apply(given_back_by_the_rail(by="R1").operation())  # somebody else's try
+    await ledger.apply(given_back_by_the_rail(amount_minor=1, by="bank:ret_0").operation())
+    before = await standing(ledger)
+    came_back = await ledger.apply(given_back_by_the_rail().operation())
+
+    found = await standing(ledger)
+
+    assert (came_back.code, before.corrected, before.correction) == ("not_settled", False, payout("P1.correction"))
+    assert found == Contradiction("P1/accepted", "pay_1", True, None)
+    assert await named(ledger) == []
+    assert await balances(ledger, *ACCOUNTS) == [100_00, 0, 0]
+
+
+async def test_a_correction_that_crossed_the_return_is_given_back_itself(ledger: Ledger) -> None:
+    """The return was recorded while the money was being taken: the command gives it back, once."""
+    await contradicted(ledger, accepted=True)
+    correction = (await standing(ledger)).correction
+    await ledger.apply(given_back_by_the_rail().operation())
+    await carry_out(ledger, correction)
+    before, complained = await standing(ledger), await named(ledger)
+
+    await carry_out(ledger, before.correction)
+    after = await standing(ledger)
+
+    back = given_back_by_the_rail("P1.correction", "P1.correction.correction")
+    assert (before.corrected, before.correction, complained) == (False, back, ["P1"])
+    assert (after.corrected, await named(ledger)) == (True, [])
+    assert await balances(ledger, *ACCOUNTS) == [100_00, 0, 0]
+
+
+async def test_a_return_of_the_correction_leaves_nothing_to_correct(ledger: Ledger) -> None:
+    """The money was taken again, and then the rail gave it back: not a second time."""
+    await contradicted(ledger, accepted=True)
+    await carry_out(ledger, (await standing(ledger)).correction)
+    await ledger.apply(given_back_by_the_rail("P1.correction").operation())
+
+    assert (await standing(ledger)).corrected
+    assert await named(ledger) == []
+    assert await balances(ledger, *ACCOUNTS) == [100_00, 0, 0]
+
+
 @pytest.mark.parametrize(
     ("end", "counts"), [("", True), (".2", True), (".17", True)]
     + [(it, False) for it in (".1", ".02", ".", ".x", ".2x", "s", ".correction")],

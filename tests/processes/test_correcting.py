@@ -39,7 +39,10 @@ async def _contradicted(url: str) -> None:
 
 @only_sqlite
 async def test_an_operator_corrects_what_a_rail_contradicts_once(place: Folder, database_url: str) -> None:
-    """The audit names three payouts, `correct` makes the one movement of each; without money there is none yet."""
+    """
+    The audit names three payouts, `correct` makes the one movement of each; without money there is none yet. Nobody can
+    make a contradiction go away by saying that the rail has returned the payment.
+    """
     await _contradicted(database_url)
     await place.worker()
     complaint = await place.starter("audit", "--json")
@@ -49,12 +52,13 @@ async def test_an_operator_corrects_what_a_rail_contradicts_once(place: Folder, 
     back, back_again = [await place.starter("correct", "P3", "--json") for _ in range(2)]
     spent, nothing = [await place.starter("correct", id, "--json") for id in ("P2", "P4")]
     plain = await place.starter("correct", "T1", "--json")
+    forged = await place.starter("reverse", "--id", "bank:ret_1", "--of", "P2", "--json")
     after, shown = await place.starter("explain", "P1", "--json"), await place.starter("explain", "P2")
 
     assert (complaint.exit, [found["subject"] for found in complaint.json["violations"]]) == (1, ["P1", "P2", "P3"])
-    assert [said.exit for said in (taken, taken_again, back, back_again, spent, nothing, plain)] == [
-        0, 0, 0, 0, 3, 3, 2
-    ]  # fmt: skip  # one line of seven
+    assert [said.exit for said in (taken, taken_again, back, back_again, spent, nothing, plain, forged)] == [
+        0, 0, 0, 0, 3, 3, 2, 2
+    ]  # fmt: skip  # one line of eight
     assert [(said.json["transfer_id"], said.json["corrects"]) for said in (taken, taken_again)] == [
         ("P1.correction", "P1")
     ] * 2

@@ -1,16 +1,20 @@
 """Payouts as workflows: whatever is lost, cancelled, terminated or swept, the rail's word decides, and pays once."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from activities.messages import LegOutcome
 from activities.payouts import PayoutActivities, ReturnRequest, Said
+from activities.terms import DebitOnTerms
 from engine.results import KeyReused
 from engine.returns import hand_in, return_workflow_id
 from ledger import payouts
 from ledger.account import AccountStatus
+from ledger.audit import audit
 from ledger.operation import OpenAccount, SetAccountStatus
+from ledger.operations import credit, debit, refund
 from ledger.transfer import Status
 from tests.support.bank import PATIENCE, Bank
 from tests.support.databases import only_sqlite
@@ -238,6 +242,26 @@ async def test_a_return_that_overtakes_the_answer_waits_for_the_payout(bank: Ban
     assert (await bank.outcome(submitted)).status == "settled"
     assert (await taking).applied
     assert await bank.balances(*ACCOUNTS) == [100_00, 0, 0]
+
+
+async def test_a_return_gives_back_what_a_correction_has_taken_again(bank: Bank) -> None:
+    """A payout was refunded and the rail had paid it: its return waits for the correction, and reverses that, once."""
+    await open_clearing(bank)
+    wrong = bank.payout()
+    asked, correction = DebitOnTerms.of(wrong), replace(wrong.as_transfer(), id=f"{wrong.transfer_id}.correction")
+    await bank.ledger.apply_all([asked.as_operation(), payouts.submission(wrong.as_transfer())])
+    await bank.ledger.apply(refund(wrong.as_transfer(), "decided_not_paid"))
+    await bank.ledger.apply_all([payouts.contradiction(wrong.as_transfer(), True, "pay_1"), debit(correction)])
+    taking = asyncio.create_task(taken_back(bank, returned(bank, wrong.transfer_id)))
+    await bank.attempted("take_return", 2)
+    await bank.ledger.apply(credit(correction))
+
+    outcome = await taking
+    again = await PayoutActivities(bank.ledger, {}).take_return(returned(bank, wrong.transfer_id))
+
+    assert (outcome.applied, again.applied, again.replayed) == (True, True, True)
+    assert await bank.balances(*ACCOUNTS) == [100_00, 0, 0]
+    assert (await audit(bank.ledger)).ok
 
 
 @only_sqlite
