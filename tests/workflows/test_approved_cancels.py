@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from activities.approvals import AwaitedRequest, Consent
+from activities.approvals import ApprovalRequest, AwaitedRequest, Consent
 from engine import approving
 from ledger import payouts
 from ledger.approval import Approval
@@ -12,7 +12,7 @@ from ledger.operation import OpenAccount, Operation
 from ledger.operations import approve
 from tests.support.bank import PATIENCE, Bank
 from tests.support.databases import only_sqlite
-from tests.support.people import a_hold, a_split, agree, awaited, begin, ended, guard, id_of, submit
+from tests.support.people import a_hold, a_split, agree, asked_for, awaited, begin, end, ended, guard, id_of, submit
 
 ALL = ("alice", "bob", "carol", "transit:USD")
 
@@ -89,6 +89,30 @@ async def test_a_cancel_of_a_payout_that_the_rail_may_have_been_asked_for_is_too
     assert outcome.status == "settled"
     assert len(bank.rail.paid) == 1
     assert await bank.balances("alice", "bank:USD", "transit:USD") == [75_00, 25_00, 0]
+
+
+@only_sqlite
+@pytest.mark.parametrize("before", [True, False])
+async def test_a_cancel_while_the_books_are_asked_is_heard_if_they_answer_all_the_same(
+    bank: Bank, before: bool
+) -> None:
+    """
+    Nobody else says a word: a transfer and a hold are cancelled, and do not wait for people.
+    """
+    await guard(bank)
+    outcomes = []
+    for activity, request in (("standing", asked_for(bank.request())), ("standing_of_any", awaited(a_hold(bank)))):
+        gate = bank.gates.close(activity, before=before)
+        id = (
+            await (bank.start(request) if isinstance(request, ApprovalRequest) else submit(bank, request))
+        ).workflow_id
+        await gate.reached.wait()
+        await bank.submitter.cancel_workflow(id, "changed my mind")
+        gate.open.set()
+        outcomes.append(await (end(bank, request) if isinstance(request, ApprovalRequest) else ended(bank, request)))
+
+    assert [(outcome.status, outcome.reason) for outcome in outcomes] == [("cancelled", "cancelled")] * 2
+    assert await bank.balances() == [100_00, 0, 0]
 
 
 async def _debited_and_called_off(bank: Bank, request: AwaitedRequest, *more: Operation) -> None:
