@@ -33,6 +33,10 @@ class Consent(Asked):
             raise MalformedRequest("who approves says what is approved, in one way")
         return self
 
+    def content(self) -> Content:
+        """What is approved of, field by field."""
+        return (self.asked or {}) if self.transfer is None else self.transfer.as_transfer().content()
+
 
 class AskedOfPeople(Asked):
     """What `initiator` asks for and people must agree to, until `expires_at`."""
@@ -56,12 +60,11 @@ class AskedOfPeople(Asked):
     def objection_to(self, consent: Consent) -> str | None:
         """Why somebody's consent is none to this request; None if it is one."""
         operation = self.operation()
-        said: Content
         if consent.transfer is not None:  # of one that is due later, who approves need not say when
-            own, said = Fingerprint.of(operation.content, operation.recipe), consent.transfer.as_transfer().content()
+            own, said = Fingerprint.of(operation.content, operation.recipe), consent.content()
         else:
-            own, said = self.fingerprint(), consent.asked or {}
-        if differences := own.differences(said) + _strange(said, own):
+            own, said = self.fingerprint(), consent.content()
+        if differences := own.differences(said) + strange(said, own):
             return f"this is not what is asked for: {'; '.join(differences)}"
         if consent.approver == self.initiator:
             return f"{consent.approver} has asked for this {_noun(operation)}, and cannot approve of it"
@@ -78,7 +81,8 @@ class AskedOfPeople(Asked):
         return f"{by}; {missing} more needed until {expires:%Y-%m-%d %H:%M:%S} UTC."
 
 
-def _strange(said: Mapping[str, str | int], own: Fingerprint) -> list[str]:
+def strange(said: Mapping[str, str | int], own: Fingerprint) -> list[str]:
+    """What is said beside all that the recipe looks at."""
     return [f"{name}: None -> {said[name]}" for name in sorted(said.keys() - RECIPES[own.recipe])]
 
 

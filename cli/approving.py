@@ -124,7 +124,7 @@ def parse_asked(text: str) -> dict[str, str | int]:
 
 async def approve(settings: Settings, id: str, consent: "Consent", timeout_seconds: float) -> Answer:
     """Approve of a transfer or an entry. Safe to repeat: each person counts once."""
-    from engine.approving import Refused, approve
+    from engine.approving import Refused, WaitsForNobody, approve
 
     check_id(id, "id")
     with progress(f"{id}: approving"):
@@ -132,11 +132,40 @@ async def approve(settings: Settings, id: str, consent: "Consent", timeout_secon
             workflow = await _workflow(submitter, id)
             try:
                 standing = await approve(submitter, workflow, consent, timeout_seconds)
+            except WaitsForNobody as refused:
+                recorded = await _recorded(settings, workflow, consent)
+                if recorded is None:
+                    return await _refused(settings, workflow, str(refused))
+                standing = recorded
             except Refused as refused:
                 return await _refused(settings, workflow, str(refused))
     if standing is None:
         return await transfers.status(settings, id)
     return _standing(workflow, consent, standing)
+
+
+async def _recorded(settings: Settings, workflow: str, consent: "Consent") -> "Standing | None":
+    """The answer to a repeat, when its approval was the last one: what the books have of it; None if they do not.
+
+    What was waiting is then what it is without approvals, and does not know of them.
+    """
+    from activities.approvals import Standing, strange
+    from ledger.approvals import read_approvers
+    from ledger.keys import Leg, approval_key, operation_key
+    from ledger.operation import OutcomeKind
+
+    kind, _, id = workflow.partition("/")
+    owner = id if kind == "transfer" else operation_key(id, Leg(kind))
+    async with books(settings) as reader:
+        given = await reader.asked(approval_key(owner, consent.approver))
+        people = tuple(sorted(await read_approvers(reader, owner)))
+    if given is None:
+        return None
+    said = {**consent.content(), "approver": consent.approver}
+    differences = given.differences(said) + strange(said, given)
+    if not differences:
+        return Standing(approvers=people, replayed=True)
+    return Standing(kind=OutcomeKind.KEY_REUSED, approvers=people, detail="; ".join(differences))
 
 
 async def deny(settings: Settings, id: str, denial: "Denial", timeout_seconds: float) -> Answer:

@@ -32,14 +32,32 @@ class Refused(Exception):
     """The workflow did not take it: the message says why. Nothing was done."""
 
 
+class WaitsForNobody(Refused):
+    """What runs there does not wait for people: it never did, or it has gone on as what it is."""
+
+
 async def approve(submitter: Submitter, workflow_id: str, consent: Consent, timeout_seconds: float) -> Standing | None:
-    """Approve of what a workflow waits with; None if nothing of this id is running. Raises Refused, or Unanswered."""
-    return await update(submitter, workflow_id, "approve", consent, Standing, timeout_seconds)
+    """Approve of what a workflow waits with; None if nothing of this id is running. Raises Refused, or Unanswered.
+
+    Raises WaitsForNobody also for a repeat, when the approval was the last one: the books know of it.
+    """
+    return await _said(submitter, workflow_id, "approve", consent, Standing, timeout_seconds)
 
 
 async def deny(submitter: Submitter, workflow_id: str, denial: Denial, timeout_seconds: float) -> Denied | None:
     """Deny it, and say how it ended; None if nothing of this id is running. Raises Refused, or Unanswered."""
-    return await update(submitter, workflow_id, "deny", denial, Denied, timeout_seconds)
+    return await _said(submitter, workflow_id, "deny", denial, Denied, timeout_seconds)
+
+
+async def _said(
+    submitter: Submitter, id: str, name: str, said: Consent | Denial, answer: type[Answer], timeout_seconds: float
+) -> Answer | None:
+    try:
+        return await update(submitter, id, name, said, answer, timeout_seconds)
+    except Refused as refused:
+        if not str(refused).startswith(f"Update handler for '{name}' expected but not found"):
+            raise
+        raise WaitsForNobody(f"{said.approver} comes too late: it does not wait for people any more") from refused
 
 
 async def update(

@@ -38,3 +38,10 @@ async def read_standing(books: Reader, operation: Operation) -> Standing:
         rows = [Approved(*approved) for approved in await connection.execute(given)]
     needed = max((payer.limits.approvals_for(taken[payer.id]) for payer in accounts), default=0)
     return Standing(frozenset(approvers(intent, rows)), needed, is_known)
+
+
+async def read_approvers(books: Reader, owner: str) -> frozenset[str]:
+    """Whoever has approved of anything under a transfer's id, or an entry's key."""
+    approver = select(schema.approvals.c.approver).where(schema.approvals.c.transfer_id == owner)
+    async with reading(books.engine) as connection:
+        return frozenset((await connection.execute(approver)).scalars())

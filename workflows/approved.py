@@ -13,13 +13,18 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities.approvals import ApprovalActivities, ApprovalRequest, AwaitedRequest
     from activities.messages import EntryRequest, LegOutcome, ScheduledRequest, TransferOutcome
+    from activities.terms import PayoutRequest
     from ledger.transfer import Status
     from workflows.entry import Entry
-    from workflows.legs import CANCELLED, Legs, Verdict
+    from workflows.legs import CANCELLED, GiveBack, Legs, Verdict
+    from workflows.payout import recalled
     from workflows.scheduled import ScheduledTransfer
     from workflows.search_attributes import TRANSFER_STATUS
     from workflows.transfer import Transfer
     from workflows.waiting import Waiting
+
+_TAKEN = "its money was taken already"
+"""Why somebody comes too late."""
 
 
 @workflow.defn
@@ -73,10 +78,26 @@ class Approved(Waiting):
         return await Legs(asked, self._is_debited, cancels_itself=True).never(reason, detail)
 
     async def _is_debited(self) -> Verdict:
-        """The books were ahead of whoever said no: what becomes of its money is for its own kind to say."""
-        self._over, self._goes_on = "its money was taken already", True
-        await self._all_told()
-        self._go_on()
+        """The books were ahead of whoever said no: what becomes of its money is for its own kind to say, but for a
+        cancel. Of that a new run would not know, and it means here what it means there.
+        """
+        if not _cancelled():
+            self._over, self._goes_on = _TAKEN, True
+            await self._all_told()
+        reason = workflow.cancellation_reason()
+        if reason is None or not await self._is_in_time(reason):
+            self._over, self._goes_on = _TAKEN, True
+            await self._all_told()
+            self._go_on()
+        return GiveBack(CANCELLED, reason)
+
+    async def _is_in_time(self, reason: str) -> bool:
+        """Whether a cancel can still give the money back: of a payout, unless the rail may have been asked."""
+        if not isinstance(self._request.asked, PayoutRequest):
+            return True
+        in_time = await recalled(self._asking, self._request.asked, reason)
+        self._asking.answered()
+        return in_time
 
     def _go_on(self) -> NoReturn:
         """With the same content, and so with the same memo. A new run has a history of its own."""

@@ -109,7 +109,8 @@ class Payout:
     async def _ask_the_rail(self) -> Verdict:
         """Ask until it answers, unless a cancel comes before it may have been asked."""
         request = self._request
-        if (reason := workflow.cancellation_reason()) is not None and await self._recalled(reason):
+        reason = workflow.cancellation_reason()
+        if reason is not None and await recalled(self._asking, request, reason):
             return GiveBack(CANCELLED, reason)
         workflow.set_current_details(f"Asking {request.rail} to pay {request.beneficiary}.")
         key = operation_key(request.transfer_id, Leg.SUBMIT)
@@ -129,11 +130,12 @@ class Payout:
         workflow.set_current_details(f"{request.rail} has accepted it as {answer.reference}{by}.")
         return Paid()
 
-    async def _recalled(self, reason: str) -> bool:
-        """Whether the cancel was in time: the rail was never asked, and never will be."""
-        undo = UndoRequest(transfer=self._request, reason=CANCELLED, detail=reason or None)
-        key = operation_key(self._request.transfer_id, Leg.RECALL)
-        return (await self._asking.until_answered(LedgerActivities.recall, undo, key)).applied
+
+async def recalled(asking: Asking, request: PayoutRequest, reason: str) -> bool:
+    """Whether a cancel was in time: the rail was never asked, and never will be."""
+    undo = UndoRequest(transfer=request, reason=CANCELLED, detail=reason or None)
+    key = operation_key(request.transfer_id, Leg.RECALL)
+    return (await asking.until_answered(LedgerActivities.recall, undo, key)).applied
 
 
 def _refused(text: str) -> ApplicationError:

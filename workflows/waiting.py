@@ -38,6 +38,8 @@ DENIED, EXPIRED = "denied", "approval_expired"
 REFUSED = "ApprovalRefused"
 """The type, in Temporal's sense, of the refusal of an update: nothing was done."""
 
+_PATCH = "a cancel during the look is heard"
+"""Of a history in which such a cancel was lost: it waited for people. One without has the same commands either way."""
 
 Look = Callable[[Any, Any], Awaitable[Standing]]
 
@@ -111,6 +113,11 @@ class Waiting:
         self._asking.answered()
         self._note(standing)
         if not self._missing:
+            return None
+        if workflow.cancellation_reason() is not None and workflow.patched(
+            _PATCH
+        ):  # the look was answered all the same
+            self._over = "it was cancelled"
             return None
         workflow.upsert_search_attributes([TRANSFER_STATUS.value_set(Status.AWAITING_APPROVAL)])
         against = await self._for_people()

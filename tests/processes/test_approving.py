@@ -122,6 +122,32 @@ async def test_a_hold_and_a_split_wait_for_who_approves_of_what_status_shows(run
 
 
 @only_sqlite
+async def test_the_last_approval_is_safe_to_repeat(running: Folder) -> None:
+    """
+    The hold knows of no approvals: the books answer, 0 and the same; 4 for another amount; whoever else speaks is late.
+    """
+    await guard(running, approvals=1)
+    await running.starter("hold", "--id", "H1", *WHAT, "--expires", "2099-01-01", "--initiator", "ines")
+    asked = (await running.starter("status", "H1", "--json")).json["asked"]
+    approve = ("approve", "H1", "--by", "bea", "--json", "--asked")
+    first = await running.starter(*approve, asked)
+    await running.reaches("H1", "debited")
+    again = await running.starter(*approve, asked)
+    other = await running.starter(*approve, asked.replace("2500", "2600"))
+    late = await running.starter("approve", "H1", "--by", "carl", "--json", "--asked", asked)
+    denied = await running.starter("deny", "H1", "--by", "carl", "--reason", "no", "--json")
+
+    assert [(said.exit, said.json["approved_by"], said.json["replayed"]) for said in (first, again)] == [
+        (0, ["bea"], False), (0, ["bea"], True),
+    ]  # fmt: skip  # one answer beside the other
+    assert (other.exit, other.json["status"]) == (4, "key_reused")
+    assert other.json["detail"] == "amount_minor: 2500 -> 2600"
+    assert [(said.exit, said.json["reason"]) for said in (late, denied)] == [(3, "approval_refused")] * 2
+    assert late.json["detail"] == denied.json["detail"] == "carl comes too late: it does not wait for people any more"
+    assert await running.balances("alice", "bob") == [75_00, 0]
+
+
+@only_sqlite
 async def test_a_payout_and_an_exchange_that_are_denied_or_called_off_move_nothing(running: Folder) -> None:
     """
     3 and the reason; what would say two things, or nothing that can be read, is 2.
