@@ -140,6 +140,7 @@ async def _judge(
     run.record.effects(**counts)
     wrong = {name: number for name, number in counts.items() if name != "transfers" and number}
     trial.expect(not wrong, f"effects: {wrong}")
+    trial.problems += [told[:2000] for told in judging.contradictions(evidence)[:10]]
     _figures(run, trial, healed, observer, callers, len(histories))
 
 

@@ -76,17 +76,28 @@ def effects(evidence: Evidence, acknowledged: Sequence[str]) -> dict[str, int]:
     """How many transfers there are, and how many went wrong in each way, counted from the rows and the answers."""
     statuses = {row["id"]: row["status"] for row in evidence.rows.transfers}
     legs = Counter(posting["operation_key"] for posting in evidence.rows.postings)
-    told: defaultdict[tuple[str, tuple[str, str, int, str]], set[str]] = defaultdict(set)
-    for answer in evidence.answers:
-        if answer.status is not None:
-            told[answer.transfer_id, answer.content].add(answer.status)
     return {
         "transfers": len(statuses),
         "lost": sum(id not in statuses for id in acknowledged) + sum(_is_short(row, legs) for row in _ended(evidence)),
         "doubled": sum(_is_doubled(row, legs) for row in evidence.rows.transfers),
         "stuck": sum(status not in TERMINAL for status in statuses.values()),
-        "contradictory": sum(_contradicts(statuses.get(id), said) for (id, _), said in told.items()),
+        "contradictory": len(contradictions(evidence)),
     }
+
+
+def contradictions(evidence: Evidence) -> list[str]:
+    """Transfers of which somebody was told another ending than the books have, or two: what they were told, and when."""
+    rows = {row["id"]: row for row in evidence.rows.transfers}
+    told: defaultdict[tuple[str, tuple[str, str, int, str]], list[Answer]] = defaultdict(list)
+    for answer in evidence.answers:
+        if answer.status is not None:
+            told[answer.transfer_id, answer.content].append(answer)
+    found = []
+    for (id, _), answers in told.items():
+        row = rows.get(id)
+        if {answer.status for answer in answers} != {row and row["status"]}:
+            found.append(f"{id} is in the books as {row and dict(row)}, and was told as {answers}")
+    return found
 
 
 def _ended(evidence: Evidence) -> list[Row]:
@@ -107,10 +118,6 @@ def _is_doubled(row: Row, legs: Counter[str]) -> bool:
     """The credit of a hold that was captured in part has two postings: what was captured, and the rest."""
     debits, credits, refunds = _moved(row["id"], legs)
     return debits > 1 or refunds > 1 or credits > credit_postings(row) or (credits > 0 and refunds > 0)
-
-
-def _contradicts(status: str | None, told: set[str]) -> bool:
-    return told != {status}
 
 
 def balances(rows: Rows, deposited: dict[str, int]) -> list[str]:
