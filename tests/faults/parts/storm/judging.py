@@ -86,7 +86,7 @@ def effects(evidence: Evidence, acknowledged: Sequence[str]) -> dict[str, int]:
 
 
 def contradictions(evidence: Evidence) -> list[str]:
-    """Transfers of which somebody was told another ending than the books have, or two: what they were told, and when."""
+    """Transfers of which somebody was told another ending than the books have, or two: what was told, and when."""
     rows = {row["id"]: row for row in evidence.rows.transfers}
     told: defaultdict[tuple[str, tuple[str, str, int, str]], list[Answer]] = defaultdict(list)
     for answer in evidence.answers:
