@@ -112,11 +112,12 @@ async def _judge(
     observer: Observer,
     healed: Healed,
 ) -> None:
+    answers = tuple(callers.answers)  # before the rows: what was told by then must be in the books
     executions, histories = await judging.executions(bank.operator)
     rows = await read_rows(bank.url)
     evidence = Evidence(
         rows,
-        callers.answers,
+        answers,
         bank.receiver.deliveries,
         observer.observations,
         executions,
