@@ -227,7 +227,7 @@ SCENARIOS = (
     Scenario("told_later", _transfer(), Said("settled"), LEFT, AMOUNT),
     Scenario("captured", captured, Said("settled"), LEFT + 1, AMOUNT - 1),
     Scenario("approved", approved.approved, Said("settled"), LEFT, AMOUNT),
-    Scenario("approved_hold", approved.approved_hold, Said("settled"), LEFT + 1, AMOUNT - 1),
+    Scenario("approved_hold", approved.approved_hold, Said("settled"), LEFT + 1, AMOUNT - 1, waits_by_the_clock=True),
     Scenario("approved_split", approved.approved_split, Said("applied"), LEFT, AMOUNT, is_transfer=False),
     Scenario("limited", _limited, Said("rejected", "limit_exceeded"), LEFT, AMOUNT, is_transfer=False),
     Scenario(PAID_OUT, _paid_out, Said("settled"), LEFT, AMOUNT),
