@@ -54,7 +54,8 @@ _HAS_RETURNED = text(f"SELECT 1 FROM transfers t WHERE t.id = :id AND {RETURNED}
 class Contradiction:
     """A rail has said, under `key` and with this `word`, that a payout ended otherwise than in the books.
 
-    XX or, of what is not corrected, if the payout's id leaves no room for one of its correction.
+    `correction` is what corrects it, or has if it is `corrected`. It is None if the rail, or other reversals, have
+    given all of it back; or, of what is not corrected, if the payout's id leaves no room for one of its correction.
     """
 
     key: str

@@ -114,9 +114,8 @@ class Waiting:
         self._note(standing)
         if not self._missing:
             return None
-        if workflow.cancellation_reason() is not None and workflow.patched(
-            _PATCH
-        ):  # the look was answered all the same
+        # The look may be answered although a cancel came during it.
+        if workflow.cancellation_reason() is not None and workflow.patched(_PATCH):
             self._over = "it was cancelled"
             return None
         workflow.upsert_search_attributes([TRANSFER_STATUS.value_set(Status.AWAITING_APPROVAL)])
